@@ -1,0 +1,1 @@
+//! Plans and the engine: a fold over events, without I/O.

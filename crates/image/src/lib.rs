@@ -1,0 +1,1 @@
+//! What is inside Azure Sphere files: image packages, manifests, capability files, OS lists, ASXipFS, signatures.

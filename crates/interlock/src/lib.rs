@@ -1,0 +1,1 @@
+//! What must be true before something irreversible: looks, proofs, permits, the ledger.

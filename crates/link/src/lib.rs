@@ -1,0 +1,1 @@
+//! Moves bytes: wires, lines, boards, benches, leases, and the clock.

@@ -1,0 +1,1 @@
+//! Simulated chips, boards and benches that can be believed, with faults and counters.

@@ -1,0 +1,2 @@
+//! The `lineside` command.
+fn main() {}
