@@ -1,1 +1,21 @@
-//! Moves bytes: wires, lines, boards, benches, leases, and the clock.
+//! Moves bytes. Every descriptor that leads to a board is opened here and nowhere else, and so is the clock.
+//!
+//! The shape, from the outside in: a [`Bench`] lists, watches and leases boards; a leased [`Board`] opens its
+//! [`Wire`]s and drives its [`Line`]s; a [`Wire`] reads, writes and changes settings. Backends: memory
+//! ([`memory`]), a serial port ([`serial`]), and boards lent by another process ([`remote`]). [`Clock`] is either
+//! precise or moved by hand, so that whole benches run in simulated time.
+//!
+//! Nothing here knows what the bytes mean.
+
+mod bench;
+mod board;
+mod clock;
+mod error;
+pub mod memory;
+mod wire;
+
+pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
+pub use board::{Board, Line, Port, reset};
+pub use clock::{Clock, Hands, Sleep};
+pub use error::LinkError;
+pub use wire::{LineSettings, Wire, WireHealth, read_some, write_all};

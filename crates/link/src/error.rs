@@ -1,0 +1,81 @@
+//! What can go wrong on the way to a board.
+
+use lineside_terms::{Blame, Explain, SlotPath};
+
+/// What can go wrong on the way to a board.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The board was unplugged or its bench went away.
+    #[error("the board is gone")]
+    Departed,
+    /// No board at this slot.
+    #[error("no board at slot {slot}")]
+    NoBoard {
+        /// The slot that was asked for.
+        slot: SlotPath,
+    },
+    /// Somebody else has the board.
+    #[error("the board at slot {slot} is in use by {holder}")]
+    Leased {
+        /// The slot that was asked for.
+        slot: SlotPath,
+        /// Who has it.
+        holder: String,
+    },
+    /// The port is open already.
+    #[error("this port of the board is open already")]
+    PortOpen,
+    /// The board lacks what was asked for.
+    #[error("the board has no {what}")]
+    Lacking {
+        /// What it lacks.
+        what: &'static str,
+    },
+    /// The operating system refused.
+    #[error("could not {doing}: {reason}")]
+    Io {
+        /// What was being done.
+        doing: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The other process speaks another protocol or broke it.
+    #[error("the bench at the other end does not speak our protocol: {reason}")]
+    Foreign {
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl Explain for LinkError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Departed => "link.departed",
+            Self::NoBoard { .. } => "link.no-board",
+            Self::Leased { .. } => "link.leased",
+            Self::PortOpen => "link.port-open",
+            Self::Lacking { .. } => "link.lacking",
+            Self::Io { .. } => "link.io",
+            Self::Foreign { .. } => "link.foreign-bench",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Departed => "Check the USB cable and the hub's power, then plug the board in again.".into(),
+            Self::NoBoard { .. } => "Run `lineside devices` to see which slots hold a board.".into(),
+            Self::Leased { holder, .. } => format!("Wait until {holder} lets go of it, or stop that program."),
+            Self::PortOpen => "This is a fault in Lineside: please report it with the log.".into(),
+            Self::Lacking { .. } => "Use an interface board that has it.".into(),
+            Self::Io { .. } => "Check cable, permissions and that no other program holds the port.".into(),
+            Self::Foreign { .. } => "Start both programs from the same version of Lineside.".into(),
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Departed | Self::NoBoard { .. } | Self::Lacking { .. } => Blame::Board,
+            Self::Leased { .. } | Self::PortOpen | Self::Io { .. } | Self::Foreign { .. } => Blame::Station,
+        }
+    }
+}
