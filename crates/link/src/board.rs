@@ -1,9 +1,8 @@
 //! A leased board: its wires and its lines.
 
-use std::time::Duration;
-
 use lineside_terms::SlotPath;
 
+use crate::assume::RESET_HOLD;
 use crate::{Clock, LinkError, Wire};
 
 /// Which UART of a board (`chip-to-pc-and-recovery.md` 1.2).
@@ -44,10 +43,8 @@ pub trait Board {
     fn set_line(&mut self, line: Line, asserted: bool) -> Result<(), LinkError>;
 }
 
-/// How long reset is held: 20 ms, assumption A-01 (`chip-to-pc-and-recovery.md` 1.4).
-const RESET_HOLD: Duration = Duration::from_millis(20);
-
 /// Resets the chip by its reset line with the strap low: an ordinary boot. What was under way on the chip is gone.
+/// The line is held for 20 ms, assumption A-01 (`chip-to-pc-and-recovery.md` 1.4).
 ///
 /// # Errors
 /// When a line cannot be driven.

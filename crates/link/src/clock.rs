@@ -4,25 +4,45 @@
 //! microseconds late at most on an idle machine, where the timer wheel of the async runtime is a millisecond late
 //! (`dependencies.md` section 8). A clock moved by hand never goes by itself, so hours pass in no time and the same
 //! seed gives the same events.
+//!
+//! No waker is ever called, cloned or dropped while the list of sleepers is locked: wakers belong to strangers, and
+//! dropping one may drop another wait of this clock.
+
+mod thread;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use lineside_terms::Instant;
 
+/// Who wants to be woken when; the second part of the key keeps equal times apart, in order of their beginning.
+type Key = (Instant, u64);
+
 #[derive(Default)]
 struct Sleepers {
-    /// Who wants to be woken when; the second part of the key only keeps equal times apart.
-    wakers: BTreeMap<(Instant, u64), Waker>,
+    wakers: BTreeMap<Key, Waker>,
     next_key: u64,
     /// The time, if it is moved by hand.
     by_hand: Option<Instant>,
     closed: bool,
+}
+
+impl Sleepers {
+    fn first(&self) -> Option<Instant> {
+        self.wakers.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Moves everyone who is due at `now` to `due`, in order.
+    fn take_due(&mut self, now: Instant, due: &mut Vec<Waker>) {
+        while let Some(entry) = self.wakers.first_entry().filter(|entry| entry.key().0 <= now) {
+            due.push(entry.remove());
+        }
+    }
 }
 
 struct Shared {
@@ -68,10 +88,11 @@ impl Clock {
     /// A clock that goes by itself, starting at zero now.
     pub fn precise() -> Self {
         let clock = Self::with(Sleepers::default());
-        let shared = Arc::downgrade(&clock.owner.0);
+        // The thread keeps the list alive, not the owner: with the last handle it is told to end.
+        let shared = Arc::clone(&clock.owner.0);
         std::thread::Builder::new()
             .name("clock".into())
-            .spawn(move || keep_time(&shared))
+            .spawn(move || thread::keep_time(&shared))
             .expect("a process that cannot start one thread cannot work at all");
         clock
     }
@@ -97,7 +118,8 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> Instant {
-        self.shared().sleepers().by_hand.unwrap_or_else(|| self.shared().real_now())
+        let by_hand = self.shared().sleepers().by_hand;
+        by_hand.unwrap_or_else(|| self.shared().real_now())
     }
 
     /// Waits until `at`.
@@ -105,33 +127,9 @@ impl Clock {
         Sleep { clock: self.clone(), at, key: None }
     }
 
-    /// Waits for `duration`.
+    /// Waits for `duration`, counted from this call and not from the first poll.
     pub fn sleep(&self, duration: Duration) -> Sleep {
         self.sleep_until(self.now() + duration)
-    }
-}
-
-fn keep_time(shared: &Weak<Shared>) {
-    loop {
-        // Only the owners keep the clock alive; this thread must not.
-        let Some(shared) = shared.upgrade() else { return };
-        let mut sleepers = shared.sleepers();
-        if sleepers.closed {
-            return;
-        }
-        let now = shared.real_now();
-        let later = sleepers.wakers.split_off(&(now + Duration::from_nanos(1), 0));
-        let due = std::mem::replace(&mut sleepers.wakers, later);
-        if !due.is_empty() {
-            drop(sleepers);
-            due.into_values().for_each(Waker::wake);
-            continue;
-        }
-        let next = sleepers.wakers.keys().next().map(|(at, _)| *at);
-        match next {
-            Some(at) => drop(shared.changed.wait_timeout(sleepers, at - now)),
-            None => drop(shared.changed.wait(sleepers)),
-        }
     }
 }
 
@@ -144,19 +142,19 @@ pub struct Hands {
 impl Hands {
     /// When the next sleeper wants to be woken.
     pub fn next(&self) -> Option<Instant> {
-        self.clock.shared().sleepers().wakers.keys().next().map(|(at, _)| *at)
+        self.clock.shared().sleepers().first()
     }
 
     /// Moves to `at` and wakes everyone who is due, in order. Time never goes backwards.
     pub fn move_to(&self, at: Instant) {
-        let due = {
+        let mut due = Vec::new();
+        {
             let mut sleepers = self.clock.shared().sleepers();
             let now = sleepers.by_hand.unwrap_or_default().max(at);
             sleepers.by_hand = Some(now);
-            let later = sleepers.wakers.split_off(&(now + Duration::from_nanos(1), 0));
-            std::mem::replace(&mut sleepers.wakers, later)
-        };
-        due.into_values().for_each(Waker::wake);
+            sleepers.take_due(now, &mut due);
+        }
+        due.into_iter().for_each(Waker::wake);
     }
 
     /// Moves to the next sleeper's time and wakes it; false when nobody sleeps.
@@ -174,6 +172,7 @@ impl Hands {
 pub struct Sleep {
     clock: Clock,
     at: Instant,
+    /// What keeps it apart from waits until the same time, once it has been polled.
     key: Option<u64>,
 }
 
@@ -188,78 +187,50 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.clock.now() >= this.at {
-            return Poll::Ready(());
-        }
         let shared = this.clock.shared();
-        let mut sleepers = shared.sleepers();
-        let key = *this.key.get_or_insert_with(|| {
-            sleepers.next_key += 1;
-            sleepers.next_key
-        });
-        let is_first = sleepers.wakers.keys().next().is_none_or(|(first, _)| *first > this.at);
-        sleepers.wakers.insert((this.at, key), cx.waker().clone());
-        if is_first && sleepers.by_hand.is_none() {
-            shared.changed.notify_all();
+        let mut fresh = None;
+        // Declared before the guard, hence dropped after the lock is released.
+        let _replaced: Option<Waker>;
+        loop {
+            let mut sleepers = shared.sleepers();
+            // Time is read under the lock: hands that move in between cannot pass by a wait that is about to begin.
+            let now = sleepers.by_hand.unwrap_or_else(|| shared.real_now());
+            if now >= this.at {
+                return Poll::Ready(());
+            }
+            let known = this.key.and_then(|key| sleepers.wakers.get(&(this.at, key)));
+            if known.is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            let Some(waker) = fresh.take() else {
+                drop(sleepers);
+                fresh = Some(cx.waker().clone());
+                continue;
+            };
+            let key = *this.key.get_or_insert_with(|| {
+                sleepers.next_key += 1;
+                sleepers.next_key
+            });
+            let is_first = sleepers.first().is_none_or(|first| first > this.at);
+            let thread_must_know = is_first && sleepers.by_hand.is_none();
+            _replaced = sleepers.wakers.insert((this.at, key), waker);
+            drop(sleepers);
+            if thread_must_know {
+                shared.changed.notify_one();
+            }
+            return Poll::Pending;
         }
-        Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
         if let Some(key) = self.key {
-            self.clock.shared().sleepers().wakers.remove(&(self.at, key));
+            let ended = self.clock.shared().sleepers().wakers.remove(&(self.at, key));
+            drop(ended);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::executor::{LocalPool, block_on};
-    use futures::task::LocalSpawnExt;
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    #[test]
-    fn a_precise_clock_wakes_no_sleeper_early() {
-        let clock = Clock::precise();
-        let until = clock.now() + Duration::from_millis(3);
-        block_on(clock.sleep_until(until));
-        assert!(clock.now() >= until);
-    }
-
-    #[test]
-    fn moved_by_hand_sleepers_wake_in_order_and_only_then() {
-        let (clock, hands) = Clock::by_hand();
-        let woken = Rc::new(RefCell::new(Vec::new()));
-        let mut pool = LocalPool::new();
-        for hours in [3_u64, 1, 2] {
-            let (clock, woken) = (clock.clone(), Rc::clone(&woken));
-            let sleeper = async move {
-                clock.sleep(Duration::from_secs(hours * 3600)).await;
-                woken.borrow_mut().push(hours);
-            };
-            pool.spawner().spawn_local(sleeper).unwrap();
-        }
-        pool.run_until_stalled();
-        assert!(woken.borrow().is_empty());
-        while hands.step() {
-            pool.run_until_stalled();
-        }
-        assert_eq!(*woken.borrow(), [1, 2, 3]);
-        assert_eq!(clock.now(), Instant::ZERO + Duration::from_secs(3 * 3600));
-    }
-
-    #[test]
-    fn a_dropped_wait_leaves_nothing_behind() {
-        let (clock, hands) = Clock::by_hand();
-        let mut sleep = clock.sleep(Duration::from_secs(1));
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut sleep).poll(&mut cx).is_pending());
-        assert!(hands.next().is_some());
-        drop(sleep);
-        assert_eq!(hands.next(), None);
-    }
-}
+mod tests;

@@ -7,15 +7,18 @@
 //!
 //! Nothing here knows what the bytes mean.
 
+mod assume;
 mod bench;
 mod board;
 mod clock;
 mod error;
 pub mod memory;
+mod simulated;
 mod wire;
 
 pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
 pub use board::{Board, Line, Port, reset};
 pub use clock::{Clock, Hands, Sleep};
 pub use error::LinkError;
+pub use simulated::run_simulated;
 pub use wire::{LineSettings, Wire, WireHealth, read_some, write_all};
