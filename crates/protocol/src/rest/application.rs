@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct AppStatus {
     /// Number of the real-time core that the application runs on, only in answers to `PATCH`. Its place among the
-    /// keys is assumed (REST-A20).
+    /// keys is assumed (REST-A61).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub real_time_core: Option<u32>,
     /// What it does.

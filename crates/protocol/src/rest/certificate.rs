@@ -50,7 +50,7 @@ pub struct AddCertRequest {
 }
 
 /// What a certificate is for. Clients write it in lower case, the specification in another: any case is read
-/// (REST-A22).
+/// (REST-A62).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CertType {
     /// Proves who the network is.

@@ -14,7 +14,7 @@ pub struct Security {
     /// The same id once more, deprecated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_identity_public_key: Option<DeviceId>,
-    /// Only in firmware before 4.0.0. Where it stood among the keys is not known (REST-A15).
+    /// Only in firmware before 4.0.0. Its place among the keys is assumed (REST-A59).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub general_public_key: Option<String>,
 }

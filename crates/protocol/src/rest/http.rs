@@ -52,6 +52,8 @@ pub mod limit {
     pub const PRIVATE_KEY: usize = 8192;
     /// Password of a private key.
     pub const KEY_PASSWORD: usize = 256;
+    /// Room in an empty certificate store, as the device tells it (3.4).
+    pub const CERT_STORE: u64 = 24_514;
     /// Id of a certificate: letters, digits, `.`, `-`, `_`.
     pub const CERT_ID: usize = 16;
     /// SSID of a Wi-Fi network, at least one byte.

@@ -54,7 +54,7 @@ pub struct Image {
     pub replica_type: u32,
 }
 
-/// Request of `POST /update/install`. No body at all means the same as [`AppControlMode::Auto`] (REST-A18).
+/// Request of `POST /update/install`. No body at all means the same as [`AppControlMode::Auto`] (REST-A60).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallRequest {

@@ -5,7 +5,7 @@ use std::fmt;
 use lineside_terms::{Blame, Capability, Effect, Explain, ManufacturingState};
 
 use super::ApiVersion;
-use super::assume::API_OF_PROXY;
+use super::assume::{API_OF_PROXY, RIGHTS_THAT_UNLOCK};
 pub use super::table::Operation;
 
 /// All that both ends agree on about one operation (`device-rest-api.md` 3.1).
@@ -192,7 +192,7 @@ impl Explain for RouteError {
 }
 
 /// Whether the device's common authorizer lets an operation through (`device-rest-api.md` 2.1; the exact predicate
-/// is assumed there, REST-A09). Handlers make finer checks of their own: see [`Spec::handler`].
+/// is assumed there, REST-A07). Handlers make finer checks of their own: see [`Spec::handler`].
 ///
 /// `capabilities` are those in force, stored ones and those of the session together.
 pub fn is_allowed(spec: &Spec, state: ManufacturingState, capabilities: &[Capability]) -> bool {
@@ -200,9 +200,7 @@ pub fn is_allowed(spec: &Spec, state: ManufacturingState, capabilities: &[Capabi
     match spec.authorizer {
         Authorizer::Open => true,
         Authorizer::RestAllowed => {
-            state != ManufacturingState::DeviceComplete
-                || has(Capability::FIELD_SERVICING)
-                || has(Capability::APP_DEVELOPMENT)
+            state != ManufacturingState::DeviceComplete || RIGHTS_THAT_UNLOCK.into_iter().any(has)
         }
         Authorizer::AppDevelopment => has(Capability::APP_DEVELOPMENT),
     }
@@ -261,7 +259,7 @@ impl Operation {
     ///
     /// # Errors
     /// When no operation has the path, or none with this method. A query or an item that is not UTF-8 makes a path
-    /// that no operation has (REST-A08).
+    /// that no operation has (REST-A02).
     pub fn route(method: &str, target: &str) -> Result<(Self, Option<String>), RouteError> {
         let verb = Verb::from_method(method);
         let mut found = Err(RouteError::NotFound);

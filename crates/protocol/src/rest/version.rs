@@ -22,6 +22,17 @@ impl ApiVersion {
     /// OS 20.05, assumed: see [`assume::API_OF_OS_20_05`](super::assume::API_OF_OS_20_05).
     pub const OS_20_05: Self = super::assume::API_OF_OS_20_05;
 
+    /// Brought the capability header; took the general key out of the security state.
+    pub const CAPABILITY_HEADER: Self = Self::new(4, 0, 0);
+    /// Brought 415 for a wrong media type.
+    pub const MEDIA_TYPE_CHECK: Self = Self::new(4, 2, 0);
+    /// Brought the hardware address of interfaces.
+    pub const HARDWARE_ADDRESS: Self = Self::new(4, 3, 0);
+    /// Brought `restartingSystem` to the answer of deleting an image.
+    pub const DELETE_TELLS_RESTART: Self = Self::new(4, 4, 0);
+    /// Brought power savings of the Wi-Fi interface.
+    pub const POWER_SAVINGS: Self = Self::new(4, 6, 0);
+
     /// The version with these numbers.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }

@@ -42,7 +42,7 @@ pub struct Network {
 }
 
 /// Request of `POST /wifi/config/networks`. The vendor's clients misspell `targetedScan` as `targetScan`; the
-/// misspelt one is passed over (REST-A27), and so is the `id` that the vendor's tool sends.
+/// misspelt one is passed over (REST-A64), and so is the `id` that the vendor's tool sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AddNetworkRequest {
