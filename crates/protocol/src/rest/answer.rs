@@ -16,11 +16,8 @@ pub struct AnswerError {
 }
 
 impl AnswerError {
-    pub(super) fn new(operation: Operation, fault: &BodyFault) -> Self {
-        Self {
-            operation,
-            fault: fault.clone(),
-        }
+    pub(super) const fn new(operation: Operation, fault: BodyFault) -> Self {
+        Self { operation, fault }
     }
 
     /// The operation whose answer it was.

@@ -29,12 +29,30 @@ pub fn to_request_json<T: Serialize + ?Sized>(body: &T) -> String {
     serde_json::to_string(body).expect("bodies have text keys")
 }
 
+/// Reads a body, of a request or an answer. All bodies are JSON objects.
+///
+/// # Errors
+/// When it is not JSON, not an object, or not what `T` takes. What was sent is never repeated in the error.
+pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyFault> {
+    let value = serde_json::from_slice(body).map_err(|error| BodyFault::of(&error))?;
+    // Left to itself the reader takes `[634]` for `{"uptime":634}`, and `[]` for a proxy that is not configured.
+    if body.trim_ascii_start().starts_with(b"{") {
+        Ok(value)
+    } else {
+        Err(BodyFault::NotAsExpected {
+            line: 1,
+            column: 1,
+            field: None,
+        })
+    }
+}
+
 /// Reads the body of an answer.
 ///
 /// # Errors
-/// When it is not JSON, or not what this operation answers. What the device sent is never repeated in the error.
+/// As [`read`], with the operation whose answer it was.
 pub fn read_answer<T: DeserializeOwned>(operation: Operation, body: &[u8]) -> Result<T, AnswerError> {
-    serde_json::from_slice(body).map_err(|error| AnswerError::new(operation, &BodyFault::of(&error)))
+    read(body).map_err(|fault| AnswerError::new(operation, fault))
 }
 
 struct DeviceFormatter;
