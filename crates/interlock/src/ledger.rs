@@ -82,6 +82,13 @@ pub enum Standing {
     Decided(Verdict),
 }
 
+impl Standing {
+    /// True when no further intent for the same act may follow.
+    pub const fn is_last_word(self) -> bool {
+        matches!(self, Self::Decided(Verdict::Confirmed | Verdict::Unclear))
+    }
+}
+
 /// A history that cannot have happened: the journal was damaged, mixed up or edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IllegalHistory {
