@@ -507,6 +507,12 @@ pub enum FilesystemError {
         /// Which.
         path: String,
     },
+    /// On packing: more than 128 directories inside each other.
+    #[error("`{path}` lies too deep")]
+    TreeTooDeep {
+        /// Which.
+        path: String,
+    },
     /// On packing: a directory with too many entries, or all of it more than offsets can tell.
     #[error("the tree is too large for the file system")]
     TreeTooLarge,
@@ -515,7 +521,7 @@ pub enum FilesystemError {
 impl Explain for FilesystemError {
     fn code(&self) -> &'static str {
         match self {
-            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::PathTooLong => {
+            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::TreeTooDeep { .. } | Self::PathTooLong => {
                 "image.filesystem-too-large"
             }
             Self::SpecialFile { .. } | Self::SetId { .. } => "image.filesystem-forbidden",
@@ -525,7 +531,7 @@ impl Explain for FilesystemError {
 
     fn help(&self) -> String {
         match self {
-            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::PathTooLong => {
+            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::TreeTooDeep { .. } | Self::PathTooLong => {
                 "Make the application smaller, or its paths shorter."
             }
             Self::SpecialFile { .. } | Self::SetId { .. } => {

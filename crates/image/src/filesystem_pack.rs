@@ -19,6 +19,9 @@ const SIZE_LIMIT: usize = 1 << 24;
 /// Offsets have 26 bits and count words.
 const OFFSET_LIMIT: usize = 1 << 28;
 
+/// Directories inside each other. No application needs more, and the walks below can be plain recursion.
+const DEPTH_LIMIT: usize = 128;
+
 /// Makes a body. Directories on the way to a file need no entry of their own; the order of the entries is of no account.
 ///
 /// # Errors
@@ -136,6 +139,9 @@ fn build_tree<'a>(entries: &'a [Entry<'_>]) -> Result<Directory<'a>, FilesystemE
         let path = entry.path.strip_prefix('/').unwrap_or(&entry.path);
         if path.len() >= PATH_LIMIT {
             return Err(FilesystemError::PathTooLong);
+        }
+        if path.matches('/').count() > DEPTH_LIMIT {
+            return Err(FilesystemError::TreeTooDeep { path: shown() });
         }
         let (parents, name) = path
             .rsplit_once('/')
