@@ -54,7 +54,9 @@ struct Shared {
 impl Shared {
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
         // Nothing that runs under this lock can leave the map half changed.
-        self.sleepers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.sleepers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn real_now(&self) -> Instant {
@@ -99,7 +101,10 @@ impl Clock {
 
     /// A clock that stands still at zero until its [`Hands`] are moved.
     pub fn by_hand() -> (Self, Hands) {
-        let clock = Self::with(Sleepers { by_hand: Some(Instant::ZERO), ..Sleepers::default() });
+        let clock = Self::with(Sleepers {
+            by_hand: Some(Instant::ZERO),
+            ..Sleepers::default()
+        });
         (clock.clone(), Hands { clock })
     }
 
@@ -109,7 +114,9 @@ impl Clock {
             sleepers: Mutex::new(sleepers),
             changed: Condvar::new(),
         };
-        Self { owner: Arc::new(Owner(Arc::new(shared))) }
+        Self {
+            owner: Arc::new(Owner(Arc::new(shared))),
+        }
     }
 
     fn shared(&self) -> &Shared {
@@ -124,7 +131,11 @@ impl Clock {
 
     /// Waits until `at`.
     pub fn sleep_until(&self, at: Instant) -> Sleep {
-        Sleep { clock: self.clone(), at, key: None }
+        Sleep {
+            clock: self.clone(),
+            at,
+            key: None,
+        }
     }
 
     /// Waits for `duration`, counted from this call and not from the first poll.

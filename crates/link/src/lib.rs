@@ -13,7 +13,11 @@ mod board;
 mod clock;
 mod error;
 pub mod memory;
+pub mod remote;
+pub mod serial;
 mod simulated;
+pub mod trace;
+pub mod usb;
 mod wire;
 
 pub use bench::{Bench, BenchEvent, BoardInfo, Watch};

@@ -24,7 +24,9 @@ struct Pipe {
 
 impl Pipe {
     fn way(&self, index: usize) -> MutexGuard<'_, Way> {
-        self.ways[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.ways[index]
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -41,15 +43,26 @@ pub fn pair(capacity: usize) -> (MemoryWire, MemoryWire) {
     let pipe = Arc::new(Pipe {
         capacity: capacity.max(1),
         ways: Default::default(),
-        settings: [Mutex::new(LineSettings::SERVICE), Mutex::new(LineSettings::SERVICE)],
+        settings: [
+            Mutex::new(LineSettings::SERVICE),
+            Mutex::new(LineSettings::SERVICE),
+        ],
     });
-    (MemoryWire { pipe: Arc::clone(&pipe), end: 0 }, MemoryWire { pipe, end: 1 })
+    (
+        MemoryWire {
+            pipe: Arc::clone(&pipe),
+            end: 0,
+        },
+        MemoryWire { pipe, end: 1 },
+    )
 }
 
 impl MemoryWire {
     /// What the other end has configured, for those who model baud rates.
     pub fn peer_settings(&self) -> LineSettings {
-        *self.pipe.settings[1 - self.end].lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.pipe.settings[1 - self.end]
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -91,7 +104,9 @@ impl Wire for MemoryWire {
     }
 
     fn configure(&mut self, settings: LineSettings) -> Result<(), LinkError> {
-        *self.pipe.settings[self.end].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = settings;
+        *self.pipe.settings[self.end]
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = settings;
         Ok(())
     }
 }

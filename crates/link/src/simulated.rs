@@ -85,7 +85,10 @@ mod tests {
             }
             clock.now()
         });
-        assert_eq!(answered.unwrap() - lineside_terms::Instant::ZERO, Duration::from_secs(3 * 86_400));
+        assert_eq!(
+            answered.unwrap() - lineside_terms::Instant::ZERO,
+            Duration::from_secs(3 * 86_400)
+        );
     }
 
     #[test]
@@ -108,12 +111,18 @@ mod tests {
         };
         pool.spawner().spawn_local(ticker).unwrap();
         assert!(run_simulated(&hands, &mut pool, 1_000, std::future::pending::<()>()).is_none());
-        assert_eq!(clock.now() - lineside_terms::Instant::ZERO, Duration::from_secs(1_000));
+        assert_eq!(
+            clock.now() - lineside_terms::Instant::ZERO,
+            Duration::from_secs(1_000)
+        );
     }
 
     #[test]
     fn what_needs_no_time_needs_no_step() {
         let (_clock, hands) = Clock::by_hand();
-        assert_eq!(run_simulated(&hands, &mut LocalPool::new(), 0, async { 7 }), Some(7));
+        assert_eq!(
+            run_simulated(&hands, &mut LocalPool::new(), 0, async { 7 }),
+            Some(7)
+        );
     }
 }

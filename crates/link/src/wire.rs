@@ -17,9 +17,15 @@ pub struct LineSettings {
 
 impl LineSettings {
     /// The service UART: SLIP (`chip-to-pc-and-recovery.md` 1.3).
-    pub const SERVICE: Self = Self { baud: 921_600, rts_cts: true };
+    pub const SERVICE: Self = Self {
+        baud: 921_600,
+        rts_cts: true,
+    };
     /// Boot messages and the first stage of recovery.
-    pub const CONSOLE: Self = Self { baud: 115_200, rts_cts: false };
+    pub const CONSOLE: Self = Self {
+        baud: 115_200,
+        rts_cts: false,
+    };
 }
 
 /// What a wire noticed about itself. A rising number is a bad cable or a slow host, never a bad device.

@@ -61,7 +61,10 @@ impl Wake for Counting {
 }
 
 fn counting(held: Option<Sleep>) -> (Arc<Counting>, Waker) {
-    let counting = Arc::new(Counting { calls: AtomicUsize::new(0), _held: Mutex::new(held) });
+    let counting = Arc::new(Counting {
+        calls: AtomicUsize::new(0),
+        _held: Mutex::new(held),
+    });
     (Arc::clone(&counting), Waker::from(counting))
 }
 
@@ -97,7 +100,13 @@ fn only_the_waker_of_the_last_poll_is_called_and_only_once() {
     }
     assert!(hands.step());
     assert!(!hands.step());
-    assert_eq!((old.calls.load(Ordering::Relaxed), new.calls.load(Ordering::Relaxed)), (0, 1));
+    assert_eq!(
+        (
+            old.calls.load(Ordering::Relaxed),
+            new.calls.load(Ordering::Relaxed)
+        ),
+        (0, 1)
+    );
 }
 
 #[test]
@@ -110,7 +119,10 @@ fn the_thread_of_a_precise_clock_ends_with_its_last_handle() {
     drop(other);
     let patience = std::time::Instant::now();
     while shared.strong_count() > 0 {
-        assert!(patience.elapsed() < Duration::from_secs(10), "the thread still lives");
+        assert!(
+            patience.elapsed() < Duration::from_secs(10),
+            "the thread still lives"
+        );
         std::thread::yield_now();
     }
 }
@@ -141,7 +153,9 @@ fn lateness_stays_small_under_many_sleepers() {
     const TURNS: usize = 100;
     let clock = Clock::precise();
     let late = Rc::new(RefCell::new(Vec::new()));
-    let mut long: Vec<Sleep> = (0..CHAINS).map(|_| clock.sleep(Duration::from_secs(3600))).collect();
+    let mut long: Vec<Sleep> = (0..CHAINS)
+        .map(|_| clock.sleep(Duration::from_secs(3600)))
+        .collect();
     let mut pool = LocalPool::new();
     for chain in 0..CHAINS {
         let (clock, late) = (clock.clone(), Rc::clone(&late));
@@ -167,7 +181,10 @@ fn lateness_stays_small_under_many_sleepers() {
     late.sort();
     let (p50, p99) = (late[late.len() / 2], late[late.len() * 99 / 100]);
     eprintln!("lateness of {CHAINS} chains of 450 µs: p50 {p50:?}, p99 {p99:?}");
-    assert!(p50 < Duration::from_millis(5), "half of the sleepers woke later than {p50:?}");
+    assert!(
+        p50 < Duration::from_millis(5),
+        "half of the sleepers woke later than {p50:?}"
+    );
 }
 
 /// What one simulated run saw: when each sleeper of each chain woke.
@@ -188,7 +205,11 @@ fn history(seed: &[(u32, bool)]) -> Vec<(usize, Instant)> {
                     sleep = clock.sleep_until(until);
                 }
                 sleep.await;
-                assert_eq!(clock.now(), until, "moved by hand a sleeper wakes exactly on time");
+                assert_eq!(
+                    clock.now(),
+                    until,
+                    "moved by hand a sleeper wakes exactly on time"
+                );
                 events.borrow_mut().push((chain, clock.now()));
                 span = span.wrapping_mul(2_654_435_761).wrapping_add(chain as u32) % 1_000;
             }

@@ -23,7 +23,10 @@ pub(super) fn keep_time(shared: &Shared) {
         // The lock is released only by waiting, so nobody can come or go unseen between the look and the wait.
         sleepers = match sleepers.first() {
             Some(at) => os::wait(shared, sleepers, at - now),
-            None => shared.changed.wait(sleepers).unwrap_or_else(std::sync::PoisonError::into_inner),
+            None => shared
+                .changed
+                .wait(sleepers)
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
         };
     }
 }
@@ -34,7 +37,11 @@ fn wait_for_change<'a>(
     sleepers: MutexGuard<'a, Sleepers>,
     time: Duration,
 ) -> MutexGuard<'a, Sleepers> {
-    shared.changed.wait_timeout(sleepers, time).unwrap_or_else(std::sync::PoisonError::into_inner).0
+    shared
+        .changed
+        .wait_timeout(sleepers, time)
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .0
 }
 
 #[cfg(unix)]

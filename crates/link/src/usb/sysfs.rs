@@ -1,0 +1,130 @@
+//! Finds interface boards in sysfs.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use lineside_terms::SlotPath;
+
+use super::Places;
+use crate::assume::connection_path;
+use crate::{LinkError, Port};
+
+/// FTDI's own ids: thousands of other devices have them too (`chip-to-pc-and-recovery.md` 1.1).
+const VENDOR: &str = "0403";
+const PRODUCT: &str = "6011";
+/// What really identifies an interface board (`chip-to-pc-and-recovery.md` 1.1).
+const PRODUCT_STRING: &str = "MSFT MT3620 Std Interface";
+
+/// An interface board as the kernel tells of it.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    /// Its place: `1-2.1.1`.
+    pub(super) name: String,
+    pub(super) slot: SlotPath,
+    pub(super) serial: Option<String>,
+    /// Another one with every attachment.
+    pub(super) device_number: String,
+    /// Names of the terminals of the four channels, where the kernel has made them.
+    terminals: [Option<String>; 4],
+}
+
+/// Which of the four channels a port is (`chip-to-pc-and-recovery.md` 1.2): A debug, B no UART, C service,
+/// D recovery.
+const fn channel(port: Port) -> usize {
+    match port {
+        Port::Debug => 0,
+        Port::Service => 2,
+        Port::Recovery => 3,
+    }
+}
+
+impl Found {
+    /// Where the terminal of a port is, if the kernel has made one.
+    pub(super) fn terminal(&self, port: Port, places: &Places) -> Option<PathBuf> {
+        self.terminals[channel(port)]
+            .as_ref()
+            .map(|name| places.dev.join(name))
+    }
+
+    /// [`Self::terminal`] of the service port.
+    pub(super) fn service_terminal(&self, places: &Places) -> Option<PathBuf> {
+        self.terminal(Port::Service, places)
+    }
+
+    /// True for the alias that is never ambiguous: `usb:1-2.1.1` (`chip-to-pc-and-recovery.md` 1.5).
+    pub(super) fn is_alias(&self, slot: &SlotPath) -> bool {
+        slot.as_str().strip_prefix("usb:") == Some(self.name.as_str())
+    }
+}
+
+/// All boards in order of their slots; none where there is no such directory, as on a system without USB.
+pub(super) fn boards(places: &Places) -> Result<Vec<Found>, LinkError> {
+    let devices = places.sysfs.join("bus/usb/devices");
+    let io = |error: &std::io::Error| LinkError::io(format!("read {}", devices.display()), error);
+    let entries = match fs::read_dir(&devices) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| io(&error))?,
+    };
+    let mut boards = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| io(&error))?;
+        // Whatever has an odd name, or vanishes while we look, is no board.
+        let found = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| board(&entry.path(), name));
+        boards.extend(found);
+    }
+    boards.sort_by(|a, b| a.slot.cmp(&b.slot));
+    Ok(boards)
+}
+
+fn board(device: &Path, name: &str) -> Option<Found> {
+    let slot = connection_path(name)?;
+    let is_board = attribute(device, "idVendor")? == VENDOR
+        && attribute(device, "idProduct")? == PRODUCT
+        && attribute(device, "product")? == PRODUCT_STRING;
+    if !is_board {
+        return None;
+    }
+    let device_number = attribute(device, "devnum")?;
+    let interfaces = device.parent()?;
+    let terminals = [0, 1, 2, 3].map(|index| terminal(&interfaces.join(format!("{name}:1.{index}"))));
+    let serial = attribute(device, "serial").filter(|serial| !serial.is_empty());
+    Some(Found {
+        name: name.to_owned(),
+        slot,
+        serial,
+        device_number,
+        terminals,
+    })
+}
+
+/// The content of one small file without the end of line, or `None` when it is not there or no text.
+fn attribute(device: &Path, name: &str) -> Option<String> {
+    use std::io::Read;
+
+    /// USB strings have at most 126 characters.
+    const LONGEST: u64 = 1024;
+
+    let mut text = String::new();
+    fs::File::open(device.join(name))
+        .ok()?
+        .take(LONGEST)
+        .read_to_string(&mut text)
+        .ok()?;
+    Some(text.trim_end_matches('\n').to_owned())
+}
+
+/// The terminal of one interface: the kernel names a directory in it so.
+fn terminal(interface: &Path) -> Option<String> {
+    let names = fs::read_dir(interface)
+        .ok()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut terminals = names.filter(|name| {
+        let number = name.strip_prefix("ttyUSB");
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    terminals.next()
+}
