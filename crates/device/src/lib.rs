@@ -1,1 +1,35 @@
-//! One device: the channel, named operations with documented effects, and the only code that sends something irreversible.
+//! One device: the channel to it, named operations with documented effects, and the only code that sends something
+//! irreversible.
+//!
+//! From the wire up, each layer without I/O until the last:
+//!
+//! * [`stack`]: SLIP, IPv4 and TCP. Every device has the same address on its own wire.
+//! * [`tls`]: one pinned certificate.
+//! * [`http`]: one request, one answer, limits.
+//! * [`channel`]: the three joined: bytes, time and a request in; bytes, an answer and the next wake-up out.
+//! * [`Session`]: the small driver that owns wire, channel and clock.
+//! * [`Verified`]: a connection whose device is known. Operations are its methods; when the connection ends they all
+//!   fail, and nothing reconnects by itself. [`Verified::finalize`] is the only door to an irreversible request and takes
+//!   a [`Permit`](lineside_interlock::Permit).
+//! * [`boot`]: resetting a device and waiting until it answers.
+
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod channel;
+mod entropy;
+mod error;
+pub mod http;
+mod session;
+pub mod stack;
+pub mod timeouts;
+pub mod tls;
+mod verified;
+
+pub use channel::{Progress, ProgressCell};
+pub use entropy::Entropy;
+pub use error::{DeviceError, DialogueFault, Lost};
+pub use session::{Session, SessionConfig};
+pub use timeouts::Timeouts;
+pub use tls::{TrustAnchor, TrustAnchorError};
+pub use verified::{Act, Dialogue, NotSent, Scope, Verified};
