@@ -1,5 +1,7 @@
 //! Packing applications and board configurations, and looking into them.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use lineside_image::{

@@ -1,5 +1,7 @@
 //! ASXipFS: properties of reading and packing, and the hostile bodies at the end of `image-package.md` 13.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::BTreeMap;

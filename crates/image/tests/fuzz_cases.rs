@@ -1,6 +1,8 @@
 //! The hostile packages of `image-package.md` 13, one row each: every one is signed again after the change, so that only
 //! the structure can tell.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use lineside_image::{

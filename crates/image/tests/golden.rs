@@ -1,5 +1,7 @@
 //! The test vectors of `image-package.md` 11.2.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use lineside_image::{

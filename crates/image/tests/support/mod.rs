@@ -1,5 +1,6 @@
 //! What several tests need: the files from outside, and keys made on the spot.
-#![allow(dead_code, unreachable_pub)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(dead_code, unreachable_pub, reason = "every test takes what it needs")]
 
 use std::path::PathBuf;
 
