@@ -1,18 +1,24 @@
 //! Plans: the file that says what is done to a device, and what a station needs to know of it before it begins.
 //!
-//! Text becomes a [`Plan`] by [`parse`]. Files that a plan names stay references here: the runner turns them into
-//! bytes. Pure: no file, clock or environment is touched.
+//! Text becomes a [`Plan`] by [`parse`]; [`check`] follows it and says what is wrong with it; [`explain`] tells in
+//! plain words what will happen; [`canonical`] is the one text that stands for a plan, and [`hash`] what records keep
+//! of it; [`schema`] lets editors complete it. Files that a plan names stay references here: the runner turns them
+//! into bytes. Pure: no file, clock or environment is touched.
 
 mod action;
+mod canonical;
+mod check;
 mod error;
+mod explain;
 mod limit;
 mod parse;
+mod schema;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lineside_interlock::{Expectation, OsRelease, ProxyFact};
-use lineside_terms::{ComponentId, ImageId, ImageType, ManufacturingState, StepId};
+use lineside_terms::{ComponentId, ImageType, ManufacturingState, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +26,13 @@ pub use action::{
     Action, FinalLook, FunctionalTest, Kind, LoadImage, Need, OsVersion, ReadyCheck, RemoveImage, Restart,
     SetState, Voided, WifiSecurity, WifiTest,
 };
+pub use canonical::{canonical, hash};
+pub use check::{Finding, Given, ImageFact, Severity, check};
 pub use error::{PlanError, Position};
+pub use explain::{ExplainedStep, Explanation, explain};
 pub use limit::Limit;
-pub use parse::{VERSION, parse};
+pub use parse::{VERSION, parse, position_of};
+pub use schema::schema;
 pub use words::{EnvName, FileRef, Name, Period, Ssid, Unit, WordError};
 
 /// A plan, with all defaults filled in.
@@ -285,13 +295,13 @@ impl Plan {
         &self,
         state: ManufacturingState,
         releases: Vec<OsRelease>,
-        images: &BTreeMap<Name, (ComponentId, ImageId)>,
+        images: &BTreeMap<Name, ImageFact>,
     ) -> Expectation {
         Expectation {
             images: images
                 .iter()
                 .filter(|(name, _)| self.images.get(*name).is_some_and(|image| image.role.stays()))
-                .map(|(_, pair)| *pair)
+                .map(|(_, fact)| (fact.component, fact.image))
                 .collect(),
             allowed_components: self.expect.allowed_components.clone(),
             wifi: self.expect.wifi.iter().map(ToString::to_string).collect(),

@@ -15,6 +15,9 @@ use super::{Plan, Step};
 /// The version of the format that this Lineside reads and writes.
 pub const VERSION: u32 = 1;
 
+/// The most steps that a plan may have: far more than any device needs, and few enough to compare all with all.
+pub(super) const MOST_STEPS: usize = 200;
+
 /// Keys that would hold a secret in clear text, wherever they stand.
 const SECRETS: [&str; 8] = [
     "psk",
@@ -72,6 +75,34 @@ pub fn parse(text: &str) -> Result<Plan, PlanError> {
     };
     plan.steps = reader.steps(steps)?;
     Ok(plan)
+}
+
+/// Finds the key that a finding of `check` is about, or the table in which it is missing. `None` when the text is no
+/// TOML or has nothing of the kind.
+pub fn position_of(text: &str, place: &str) -> Option<Position> {
+    let root = DeTable::parse(text).ok()?;
+    let at = |offset| Position::of(text, offset);
+    let (first, rest) = place.split_once('.').unwrap_or((place, ""));
+    let (key, value) = root.get_ref().get_key_value(first)?;
+    if let DeValue::Array(steps) = value.get_ref() {
+        // Step ids may hold dots: the longest one that fits is meant.
+        let (step, id) = steps
+            .iter()
+            .filter_map(|step| Some((step, step.get_ref().get("id")?.get_ref().as_str()?)))
+            .filter(|(_, id)| rest.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            .max_by_key(|(_, id)| id.len())?;
+        let key = rest[id.len()..].trim_start_matches('.');
+        let found = step.get_ref().as_table()?.get_key_value(key);
+        return Some(at(found.map_or(step.span(), |(key, _)| key.span()).start));
+    }
+    let (mut found, mut inside) = (key.span(), value);
+    for part in rest.split('.') {
+        let Some((key, value)) = inside.get_ref().as_table().and_then(|table| table.get_key_value(part)) else {
+            break;
+        };
+        (found, inside) = (key.span(), value);
+    }
+    Some(at(found.start))
 }
 
 /// Reads a product's name: something to read, on one line.
@@ -147,6 +178,10 @@ impl<'a> Reader<'a> {
                 what,
             });
         };
+        if array.len() > MOST_STEPS {
+            let what = format!("a plan has at most {MOST_STEPS} steps");
+            return Err(PlanError::BadValue { at: self.at(Some(span)), what });
+        }
         let mut steps: Vec<Step> = Vec::new();
         for value in array {
             let span = value.span();
