@@ -8,6 +8,7 @@ mod journal;
 mod log;
 mod replay;
 mod segment;
+mod verify;
 mod writer;
 
 pub use disk::{Disk, DiskCounts, DiskFile, FakeDisk, RealDisk};
@@ -16,4 +17,5 @@ pub use journal::Journal;
 pub use log::SEGMENT_BYTES;
 pub use replay::{Replay, Stored};
 pub use segment::{FORMAT, Head, Inspection, MAX_EVENT_BYTES, inspect};
+pub use verify::{Verification, verify};
 pub use writer::{JournalCounts, JournalHandle, JournalThread, Receipts};

@@ -1,4 +1,5 @@
 //! Power is lost at every byte and in every order: what was acknowledged stays, nothing is ever half.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The journal's thread: groups, receipts, failures, and its end.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! Events for tests: cheap ones by number, and random ones.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part, and may panic"
+)]
 
 use std::sync::Arc;
 
