@@ -1,14 +1,15 @@
 //! Whether a device is taken, and what was left open on it (design 9).
 
-use std::rc::Rc;
+use std::collections::BTreeSet;
 
+use lineside_interlock::{Standing, Verdict};
 use lineside_terms::{
-    Blame, DeviceId, Explain, ManufacturingState, RunId, SecurityState, SlotPath, Told, UnitSerial,
+    Blame, DeviceId, Explain, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Told, UnitSerial,
 };
 
 use super::Line;
 use super::decide::Fact;
-use super::state::{Identity, State};
+use super::state::{Identity, Run};
 use crate::event::Body;
 use crate::recipe::Recipe;
 
@@ -21,7 +22,9 @@ pub(super) enum Hold {
     WrongState { state: ManufacturingState },
     #[error("the device is {state} already, but no run of this station finished it")]
     ForeignComplete { state: ManufacturingState },
-    #[error("the device is {state}, although run {} finished it", run.short())]
+    #[error("the device is {state}: run {} of this station brought it there, but did not pass", run.short())]
+    CompleteNotPassed { state: ManufacturingState, run: RunId },
+    #[error("the device is {state}, although run {} brought it further", run.short())]
     WentBack { state: ManufacturingState, run: RunId },
     #[error(
         "the device was finished as {serial} of product {product}, which is not the product of this plan"
@@ -44,6 +47,10 @@ pub(super) enum Hold {
     Unclear,
     #[error("the plan was changed while the run was under way")]
     PlanChanged,
+    #[error("the plan cannot be followed: {flaw}")]
+    Flawed { flaw: &'static str },
+    #[error("no step that is left can ever start")]
+    Stuck,
     #[error("nothing is to be done with boards yet")]
     NoBatch,
     #[error("the board was unplugged")]
@@ -58,6 +65,7 @@ impl Explain for Hold {
             Self::Twice { .. } => "unit.id-twice",
             Self::WrongState { .. } => "unit.wrong-state",
             Self::ForeignComplete { .. } => "unit.foreign-complete",
+            Self::CompleteNotPassed { .. } => "unit.complete-not-passed",
             Self::WentBack { .. } => "unit.state-went-back",
             Self::OtherProduct { .. } => "unit.other-product",
             Self::OtherSerial { .. } => "unit.other-serial",
@@ -67,6 +75,8 @@ impl Explain for Hold {
             Self::SerialTaken { .. } => "unit.serial-taken",
             Self::Unclear => "unit.unclear",
             Self::PlanChanged => "run.plan-changed",
+            Self::Flawed { .. } => "plan.flawed",
+            Self::Stuck => "run.stuck",
             Self::NoBatch => "run.no-batch",
             Self::Unplugged => "run.unplugged",
             Self::Cancelled => "run.cancelled",
@@ -78,6 +88,9 @@ impl Explain for Hold {
             Self::Twice { .. } => "Set both units aside: two chips never share an id. Check for a cable that is seen twice.",
             Self::WrongState { .. } => "Check that this plan is for such modules; `incoming` in the plan says what it takes.",
             Self::ForeignComplete { .. } => "Set the unit aside and ask where it was finished; nothing was written to it.",
+            Self::CompleteNotPassed { .. } => {
+                "Set the unit aside: it is locked for good, and the records show what its run found afterwards."
+            }
             Self::WentBack { .. } => {
                 "A real device cannot go back: set it aside for analysis. A simulated bench begins anew with each \
                  process: use a new --data folder, or `lineside sim` with --bench at:DIR."
@@ -90,6 +103,7 @@ impl Explain for Hold {
             Self::SerialTaken { .. } => "Give this unit a serial of its own; `lineside records list` shows the other.",
             Self::Unclear => "Set the unit aside; a person decides with the records at hand.",
             Self::PlanChanged => "The unit starts again from the beginning with the plan that is in force now.",
+            Self::Flawed { .. } | Self::Stuck => "Run `lineside plan check` and correct the order of the steps.",
             Self::NoBatch => "Start a run with a plan.",
             Self::Unplugged => "Plug the board in again: the run goes on where it was.",
             Self::Cancelled => "Run the same command again: the unit goes on where it was.",
@@ -100,9 +114,12 @@ impl Explain for Hold {
     fn blame(&self) -> Blame {
         match self {
             Self::Unplugged => Blame::Board,
-            Self::PlanChanged | Self::NoSerial | Self::SerialTaken { .. } | Self::OtherSerial { .. } => {
-                Blame::Plan
-            }
+            Self::PlanChanged
+            | Self::NoSerial
+            | Self::SerialTaken { .. }
+            | Self::OtherSerial { .. }
+            | Self::Flawed { .. }
+            | Self::Stuck => Blame::Plan,
             Self::NoBatch | Self::Cancelled => Blame::Station,
             _ => Blame::Device,
         }
@@ -110,70 +127,66 @@ impl Explain for Hold {
 }
 
 impl Line {
-    /// What is to be done with a device that is known and about which nothing is unresolved.
+    /// What is to be done with a device that is known and about which nothing is open.
     pub(super) fn admit(&self, path: &SlotPath, identity: &Identity) -> Vec<Fact> {
         let (state, device) = (&self.state, identity.device);
-        let slot = &state.slots[path];
+        let Some(epoch) = state.epoch_of(path) else {
+            return Vec::new();
+        };
         let hold = |hold: &dyn Explain| {
-            vec![Fact::of_device(
-                path,
-                device,
-                Body::Held {
-                    epoch: slot.epoch,
-                    error: Told::of(hold),
-                },
-            )]
+            let error = Told::of(hold);
+            vec![Fact::of_device(path, device, Body::Held { epoch, error })]
         };
         if let Some(other) = state.is_elsewhere(&device, path) {
-            let twice = Hold::Twice {
-                device,
-                other: other.clone(),
-            };
-            let mut facts = hold(&twice);
-            // Whatever goes on over there must not go on: nobody knows which of the two it reaches.
-            if let Some((run, there)) = state.open_run(&device).filter(|(_, there)| there.is_going()) {
-                let error = Told::of(&twice);
-                facts.push(Fact::of_run(
-                    &there.slot,
-                    device,
-                    *run,
-                    Body::RunInterrupted { error },
-                ));
-            }
-            return facts;
+            let other = other.clone();
+            return self.hold_twice(path, Hold::Twice { device, other }, device);
         }
         if let Err(protected) = self.live.protected.check(&device) {
             return hold(&protected);
         }
+        let open = state.open_run(&device);
+        if state.is_cancelled {
+            return match open {
+                // Only the last word is missing: it says what is so already.
+                Some((id, run)) if run.is_done() => self.go_on(path, *id, run),
+                Some((id, _)) => {
+                    let error = Told::of(&Hold::Cancelled);
+                    vec![Fact::of_run(path, device, *id, Body::RunInterrupted { error })]
+                }
+                None => hold(&Hold::Cancelled),
+            };
+        }
         let (Some(recipe), Some(batch)) = (state.current(), state.batch.as_ref()) else {
             return hold(&Hold::NoBatch);
         };
+        if let Some(flaw) = flaw(recipe) {
+            return hold(&Hold::Flawed { flaw });
+        }
         let mut facts = Vec::new();
-        if let Some((id, run)) = state.open_run(&device) {
+        if let Some((id, run)) = open {
             if run.plan == recipe.plan {
-                let step = run
-                    .steps
-                    .iter()
-                    .position(|step| !step.is_good())
-                    .unwrap_or(run.steps.len() - 1);
-                let step = recipe.steps[step].id.clone();
-                let body = Body::RunContinued {
-                    epoch: slot.epoch,
-                    step,
-                };
-                return vec![Fact::of_run(path, device, *id, body)];
+                return self.go_on(path, *id, run);
             }
             let error = Some(Told::of(&Hold::PlanChanged));
-            let body = Body::RunEnded {
-                outcome: lineside_terms::Outcome::Error,
-                error,
-            };
-            facts.push(Fact::of_run(path, device, *id, body));
+            let outcome = Outcome::Skipped;
+            facts.push(Fact::of_run(path, device, *id, Body::RunEnded { outcome, error }));
         }
-        let body = match self.start_or_hold(path, identity, recipe, batch.serials.get(path)) {
-            Ok(body) => body,
+        let body = match self.start_or_hold(identity, recipe, batch.serials.get(path)) {
+            Ok(Taken::Start { serial, attempt }) => Body::RunStarted {
+                serial,
+                plan: recipe.plan,
+                attempt,
+                predecessor: state.devices.get(&device).and_then(|known| known.last_run),
+                incoming: identity.state,
+                epoch,
+            },
+            Ok(Taken::Complete { earlier, serial }) => Body::AlreadyComplete {
+                epoch,
+                earlier,
+                serial,
+            },
             Err(reason) => Body::Held {
-                epoch: slot.epoch,
+                epoch,
                 error: Told::of(&reason),
             },
         };
@@ -191,6 +204,40 @@ impl Line {
         facts
     }
 
+    /// One id on two sockets: the second is not taken, and whatever goes on with the first must not go on, because
+    /// nobody knows which of the two it reaches.
+    fn hold_twice(&self, path: &SlotPath, twice: Hold, device: DeviceId) -> Vec<Fact> {
+        let error = Told::of(&twice);
+        let mut facts = Vec::new();
+        if let Some(epoch) = self.state.epoch_of(path) {
+            let error = error.clone();
+            facts.push(Fact::of_device(path, device, Body::Held { epoch, error }));
+        }
+        if let Some((run, there)) = self.state.open_run(&device).filter(|(_, there)| there.is_going()) {
+            let body = Body::RunInterrupted { error };
+            facts.push(Fact::of_run(&there.slot, device, *run, body));
+        }
+        facts
+    }
+
+    /// An open run goes on with the first step that has not passed.
+    fn go_on(&self, path: &SlotPath, id: RunId, run: &Run) -> Vec<Fact> {
+        let (Some(epoch), steps) = (self.state.epoch_of(path), &self.state.recipe_of(run).steps) else {
+            return Vec::new();
+        };
+        let open = run.steps.iter().position(|step| !step.is_good());
+        let Some(step) = open.map_or(steps.last(), |index| steps.get(index)) else {
+            return Vec::new();
+        };
+        let step = step.id.clone();
+        vec![Fact::of_run(
+            path,
+            run.device,
+            id,
+            Body::RunContinued { epoch, step },
+        )]
+    }
+
     fn run_id(&self, sequence: u64) -> RunId {
         let mut bytes = *self.boot.as_bytes();
         bytes[8..].copy_from_slice(&sequence.to_be_bytes());
@@ -199,44 +246,51 @@ impl Line {
 
     fn start_or_hold(
         &self,
-        path: &SlotPath,
         identity: &Identity,
-        recipe: &Rc<Recipe>,
+        recipe: &Recipe,
         assigned: Option<&UnitSerial>,
-    ) -> Result<Body, Hold> {
+    ) -> Result<Taken, Hold> {
         let state = &self.state;
         let (device, now) = (identity.device, identity.state);
         let known = state.devices.get(&device);
         let passed = known.and_then(|known| known.passed.as_ref());
-        let epoch = state.slots[path].epoch;
-        if State::is_finished(recipe, now) {
-            let passed = passed.ok_or(Hold::ForeignComplete { state: now })?;
-            if passed.product != recipe.product {
-                let (serial, product) = (passed.serial.clone(), passed.product.clone());
-                return Err(Hold::OtherProduct { serial, product });
+        if now >= recipe.target {
+            // Only a pass that led to where this plan leads says that nothing is left to do.
+            if let Some(passed) = passed.filter(|passed| passed.target >= recipe.target) {
+                if passed.product != recipe.product {
+                    let (serial, product) = (passed.serial.clone(), passed.product.clone());
+                    return Err(Hold::OtherProduct { serial, product });
+                }
+                if let Some(assigned) = assigned.filter(|assigned| **assigned != passed.serial) {
+                    let (recorded, assigned) = (passed.serial.clone(), assigned.clone());
+                    return Err(Hold::OtherSerial { recorded, assigned });
+                }
+                return Ok(Taken::Complete {
+                    earlier: passed.run,
+                    serial: passed.serial.clone(),
+                });
             }
-            if let Some(assigned) = assigned.filter(|assigned| **assigned != passed.serial) {
-                let (recorded, assigned) = (passed.serial.clone(), assigned.clone());
-                return Err(Hold::OtherSerial { recorded, assigned });
+            if let Some(run) = self.brought(identity) {
+                return Err(Hold::CompleteNotPassed { state: now, run });
             }
-            return Ok(Body::AlreadyComplete {
-                epoch,
-                earlier: passed.run,
-                serial: passed.serial.clone(),
-            });
+            // A plan that changes no state takes devices that are in its last state from the beginning.
+            if !recipe.incoming.contains(&now) {
+                return Err(Hold::ForeignComplete { state: now });
+            }
         }
-        if let Some(passed) = passed {
-            return Err(Hold::WentBack {
-                state: now,
-                run: passed.run,
-            });
+        if let Some(passed) = passed.filter(|passed| passed.target > now) {
+            let run = passed.run;
+            return Err(Hold::WentBack { state: now, run });
         }
-        if state
-            .ledger
-            .of(&device)
-            .any(|(_, standing)| standing.is_last_word())
-        {
-            return Err(Hold::Unclear);
+        for (intent, standing) in state.ledger.of(&device) {
+            match standing {
+                Standing::Decided(Verdict::Confirmed) if intent.key.target > now => {
+                    let run = intent.run;
+                    return Err(Hold::WentBack { state: now, run });
+                }
+                Standing::Open | Standing::Decided(Verdict::Unclear) => return Err(Hold::Unclear),
+                Standing::Decided(Verdict::Confirmed | Verdict::Disproved) => {}
+            }
         }
         if identity.security != SecurityState::Secure {
             return Err(Hold::NotSecure {
@@ -260,13 +314,35 @@ impl Line {
                 device: *owner,
             });
         }
-        Ok(Body::RunStarted {
-            serial,
-            plan: recipe.plan,
-            attempt: known.map_or(0, |known| known.attempts) + 1,
-            predecessor: known.and_then(|known| known.last_run),
-            incoming: now,
-            epoch,
+        let attempt = known.map_or(0, |known| known.attempts).saturating_add(1);
+        Ok(Taken::Start { serial, attempt })
+    }
+
+    /// The run of this station that brought a device to the state in which it is, if one did.
+    fn brought(&self, identity: &Identity) -> Option<RunId> {
+        let acts = self.state.ledger.of(&identity.device);
+        acts.filter(|(intent, standing)| {
+            *standing == Standing::Decided(Verdict::Confirmed) && intent.key.target == identity.state
         })
+        .map(|(intent, _)| intent.run)
+        .next()
+    }
+}
+
+/// How a device is taken that is not held.
+enum Taken {
+    Start { serial: UnitSerial, attempt: u32 },
+    Complete { earlier: RunId, serial: UnitSerial },
+}
+
+/// What makes a recipe impossible to follow. The plan checker refuses such plans long before.
+fn flaw(recipe: &Recipe) -> Option<&'static str> {
+    let ids: BTreeSet<_> = recipe.steps.iter().map(|step| &step.id).collect();
+    if recipe.steps.is_empty() {
+        Some("it has no steps")
+    } else if ids.len() != recipe.steps.len() {
+        Some("two steps have one name")
+    } else {
+        None
     }
 }

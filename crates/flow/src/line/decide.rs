@@ -1,17 +1,13 @@
 //! Input → facts to write down. Nothing is changed here, and nothing is done.
 
-use lineside_interlock::{Facts, Judgement, Look, RunFacts, Verdict, judge};
-use lineside_terms::{
-    DeviceId, Epoch, Instant, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Stamp, Told,
-};
+use lineside_interlock::{EpochCause, Facts, Look, Verdict};
+use lineside_terms::{DeviceId, Epoch, Outcome, RunId, SecurityState, SlotPath, Told};
 
 use super::admit::Hold;
 use super::state::{Phase, Run};
 use super::{Input, Line, Refusal, Report};
 use crate::event::Body;
 use crate::recipe::Work;
-
-use lineside_interlock::{EpochCause, OnceKey, PERMIT_LIFE};
 
 /// A fact that has no envelope yet.
 #[derive(Debug)]
@@ -58,7 +54,7 @@ impl Fact {
 }
 
 impl Line {
-    pub(super) fn decide(&self, input: &Input, stamp: Stamp) -> Result<Vec<Fact>, Refusal> {
+    pub(super) fn decide(&self, input: &Input) -> Result<Vec<Fact>, Refusal> {
         match input {
             Input::Begin {
                 recipe,
@@ -80,16 +76,18 @@ impl Line {
                 Ok(facts)
             }
             Input::Seen { slot, cause } => {
-                let body = Body::BoardSeen {
-                    epoch: self.state.next_epoch(),
-                    cause: *cause,
-                };
-                Ok(vec![Fact::of_slot(slot, body)])
+                // Only a board that is there can restart: such news of one that has left comes too late.
+                let needs_a_board = matches!(cause, EpochCause::Reset | EpochCause::LinkLost);
+                if needs_a_board && self.state.epoch_of(slot).is_none() {
+                    return Err(Refusal::Stale);
+                }
+                Ok(vec![self.seen(slot, *cause)])
             }
             Input::Gone { slot } => {
                 let epoch = self.state.epoch_of(slot).ok_or(Refusal::Stale)?;
+                let there = self.state.slots.get(slot).ok_or(Refusal::Stale)?;
                 let mut facts = Vec::new();
-                if let Phase::Running(run) = &self.state.slots[slot].phase {
+                if let Phase::Running(run) = &there.phase {
                     let error = Told::of(&Hold::Unplugged);
                     facts.push(self.of_run(*run, Body::RunInterrupted { error }));
                 }
@@ -104,11 +102,24 @@ impl Line {
                 security,
                 read_at,
             } => {
-                self.current_epoch(slot, *epoch)?;
-                Ok(self.identified(slot, *epoch, *device, *state, *security, *read_at))
+                let there = self.there(slot, *epoch)?;
+                if there.phase != Phase::Waiting {
+                    return Err(Refusal::NotAsked);
+                }
+                let look = Look {
+                    device: *device,
+                    epoch: *epoch,
+                    cause: there.cause,
+                    state: *state,
+                    taken_at: *read_at,
+                };
+                Ok(self.identified(slot, look, *security))
             }
             Input::Unresponsive { slot, epoch, error } => {
-                self.current_epoch(slot, *epoch)?;
+                let there = self.there(slot, *epoch)?;
+                if !matches!(there.phase, Phase::Waiting | Phase::Clearing | Phase::Running(_)) {
+                    return Err(Refusal::NotAsked);
+                }
                 let body = Body::Unresponsive {
                     epoch: *epoch,
                     error: error.clone(),
@@ -121,12 +132,12 @@ impl Line {
                 run,
                 report,
             } => {
-                self.current_epoch(slot, *epoch)?;
+                self.there(slot, *epoch)?;
                 let (there, index) = self.running(slot, run)?;
-                Ok(self.performed(*run, there, index, report))
+                self.performed(*run, there, index, report)
             }
             Input::Read { slot, run, facts } => {
-                self.current_epoch(slot, facts.epoch)?;
+                self.there(slot, facts.epoch)?;
                 let (there, index) = self.running(slot, run)?;
                 self.read(*run, there, index, facts)
             }
@@ -141,155 +152,67 @@ impl Line {
             Input::Cancel => Ok(vec![Fact::of_station(Body::CancelAsked)]),
             Input::StoreFailed => Err(Refusal::StoreDown),
         }
-        .inspect(|_| debug_assert!(stamp.mono >= Instant::ZERO))
     }
 
-    /// The facts that follow by themselves: devices that are to be taken, next steps, ends of runs.
-    pub(super) fn advance(&self, stamp: Stamp) -> Vec<Fact> {
-        for (path, slot) in &self.state.slots {
-            let facts = match &slot.phase {
-                Phase::Clearing if !self.state.is_cancelled => slot
-                    .identity
-                    .filter(|identity| !self.is_unresolved(&identity.device))
-                    .map(|identity| self.admit(path, &identity))
-                    .unwrap_or_default(),
-                Phase::Running(id) => self.next_step(*id, stamp),
-                _ => Vec::new(),
-            };
-            if !facts.is_empty() {
-                return facts;
-            }
-        }
-        Vec::new()
-    }
-
-    fn current_epoch(&self, slot: &SlotPath, epoch: Epoch) -> Result<(), Refusal> {
-        if self.state.epoch_of(slot) == Some(epoch) {
-            Ok(())
-        } else {
-            Err(Refusal::Stale)
-        }
+    /// The socket, if a board is in it under that epoch.
+    fn there(&self, slot: &SlotPath, epoch: Epoch) -> Result<&super::state::Slot, Refusal> {
+        self.state
+            .slots
+            .get(slot)
+            .filter(|there| there.is_present && there.epoch == epoch)
+            .ok_or(Refusal::Stale)
     }
 
     /// The run on that socket and its running step.
     fn running(&self, slot: &SlotPath, id: &RunId) -> Result<(&Run, usize), Refusal> {
-        let run = self
-            .state
-            .runs
-            .get(id)
+        let run = self.state.runs.get(id);
+        let run = run
             .filter(|run| run.is_going() && run.slot == *slot)
             .ok_or(Refusal::NotAsked)?;
-        let index = run.running().ok_or(Refusal::NotAsked)?;
-        Ok((run, index))
+        Ok((run, run.running.ok_or(Refusal::NotAsked)?))
     }
 
-    fn of_run(&self, id: RunId, body: Body) -> Fact {
+    pub(super) fn of_run(&self, id: RunId, body: Body) -> Fact {
         let run = &self.state.runs[&id];
         Fact::of_run(&run.slot, run.device, id, body)
     }
 
-    fn is_unresolved(&self, device: &DeviceId) -> bool {
-        self.state.ledger.unresolved().any(|(intent, standing)| {
-            intent.key.device == *device && standing == lineside_interlock::Standing::Open
-        })
+    fn seen(&self, slot: &SlotPath, cause: EpochCause) -> Fact {
+        let epoch = self.state.next_epoch();
+        Fact::of_slot(slot, Body::BoardSeen { epoch, cause })
     }
 
-    fn identified(
-        &self,
-        slot: &SlotPath,
-        epoch: Epoch,
-        device: DeviceId,
-        state: ManufacturingState,
-        security: SecurityState,
-        read_at: Instant,
-    ) -> Vec<Fact> {
-        let mut facts = vec![Fact::of_device(
-            slot,
-            device,
-            Body::Identified {
-                epoch,
-                state,
-                security,
-            },
-        )];
-        let look = Look {
-            device,
-            epoch,
-            cause: self.state.slots[slot].cause,
-            state,
-            taken_at: read_at,
+    fn identified(&self, slot: &SlotPath, look: Look, security: SecurityState) -> Vec<Fact> {
+        let body = Body::Identified {
+            epoch: look.epoch,
+            state: look.state,
+            security,
         };
-        let open = self
-            .state
-            .ledger
-            .unresolved()
-            .filter(|(intent, _)| intent.key.device == device);
-        for (intent, _) in open {
+        let mut facts = vec![Fact::of_device(slot, look.device, body)];
+        // While two boards claim one id, neither can speak for what was sent to the other.
+        if self.state.is_elsewhere(&look.device, slot).is_some() {
+            return facts;
+        }
+        for intent in self.state.unresolved_intents(&look.device) {
             let verdict = match self.state.ledger.verdict(&intent.key, &look) {
                 Some(verdict) => verdict,
                 // In a clean epoch nothing more can be learnt by looking again.
-                None if look.cause.is_clean() && epoch > intent.epoch => Verdict::Unclear,
+                None if look.cause.is_clean() && look.epoch > intent.epoch => Verdict::Unclear,
                 None => continue,
             };
-            facts.extend(self.resolved(&intent.key, intent.run, verdict, look));
+            facts.extend(self.resolved(slot, &intent.key, intent.run, verdict, look));
         }
         facts
     }
 
-    /// A verdict, and what it means for the step that acted.
-    fn resolved(&self, key: &OnceKey, id: RunId, verdict: Verdict, look: Look) -> Vec<Fact> {
-        let decided = Body::Decided {
-            key: *key,
-            verdict,
-            look,
-        };
-        let Some(run) = self.state.runs.get(&id).filter(|run| run.is_open()) else {
-            return vec![Fact {
-                slot: None,
-                device: Some(key.device),
-                run: Some(id),
-                body: decided,
-            }];
-        };
-        let mut facts = vec![self.of_run(id, decided)];
-        let recipe = self.state.recipe_of(run);
-        let Some(index) = run.steps.iter().position(|step| step.key == Some(*key)) else {
-            return facts;
-        };
-        let (step, attempt) = (recipe.steps[index].id.clone(), run.steps[index].tries);
-        let unclear = || run.error.clone().unwrap_or_else(|| Told::of(&Hold::Unclear));
-        let (outcome, error, note) = match verdict {
-            Verdict::Confirmed => (
-                Outcome::Pass,
-                None,
-                Some("the device was seen in the new state".to_owned()),
-            ),
-            Verdict::Disproved => (Outcome::Error, Some(unclear()), None),
-            Verdict::Unclear => (Outcome::Unknown, Some(Told::of(&Hold::Unclear)), None),
-        };
-        let errors = run.steps[index].errors + 1;
-        let is_over = match verdict {
-            Verdict::Confirmed => false,
-            Verdict::Disproved => errors > recipe.steps[index].retries,
-            Verdict::Unclear => true,
-        };
-        let ended = Body::StepEnded {
-            step,
-            attempt,
-            outcome,
-            measurements: Vec::new(),
-            error: error.clone(),
-            note,
-        };
-        facts.push(self.of_run(id, ended));
-        if is_over {
-            facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
-        }
-        facts
-    }
-
-    fn performed(&self, id: RunId, run: &Run, index: usize, report: &Report) -> Vec<Fact> {
+    fn performed(&self, id: RunId, run: &Run, index: usize, report: &Report) -> Result<Vec<Fact>, Refusal> {
         let step = self.state.step_of(run, index);
+        let is_good = report.outcome.is_good();
+        // Where the engine judges, a report can only say that nothing could be read; and once an act is intended
+        // nobody but the device can end its step.
+        if (is_good && step.work != Work::Perform) || self.state.is_acting(run) {
+            return Err(Refusal::NotAsked);
+        }
         let state = run.steps[index];
         let mut facts = vec![self.of_run(
             id,
@@ -302,271 +225,38 @@ impl Line {
                 note: report.note.clone(),
             },
         )];
-        let is_good = report.outcome.is_good();
         let is_last = run
             .steps
             .iter()
             .enumerate()
             .all(|(other, state)| other == index || state.is_good());
         // A device that fails, fails: only trials that went wrong are tried again.
-        let may_retry = matches!(report.outcome, Outcome::Error | Outcome::Unknown)
-            && state.errors < step.retries
-            && matches!(step.work, Work::Perform | Work::Prove);
-        let is_cut_short = self.state.is_cancelled && report.outcome == Outcome::Error;
+        let went_wrong = matches!(report.outcome, Outcome::Error | Outcome::Unknown);
+        let may_retry = went_wrong && state.errors < step.retries;
+        let is_cut_short = self.state.is_cancelled && went_wrong;
         if !is_good && !may_retry && !is_cut_short {
             let (outcome, error) = (report.outcome, report.error.clone());
             facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
         } else if report.is_link_over && !(is_good && is_last) && !is_cut_short {
-            let body = Body::BoardSeen {
-                epoch: self.state.next_epoch(),
-                cause: EpochCause::LinkLost,
-            };
-            facts.push(Fact::of_slot(&run.slot, body));
+            facts.push(self.seen(&run.slot, EpochCause::LinkLost));
         }
-        facts
-    }
-
-    /// What judging needs to know of a run before its step `index`.
-    fn run_facts(&self, id: RunId, run: &Run, index: usize) -> RunFacts {
-        RunFacts {
-            run: id,
-            plan: run.plan,
-            is_every_needed_step_passed: run.steps[..index].iter().all(|s| s.is_good()),
-        }
-    }
-
-    /// Judges facts for a step. The same facts give the same judgement, so that the proof can be made again when the
-    /// intent is durable.
-    pub(super) fn judge(&self, id: RunId, run: &Run, index: usize, facts: &Facts) -> Judgement {
-        judge(
-            &self.state.recipe_of(run).expectation,
-            facts,
-            &self.run_facts(id, run, index),
-            None,
-        )
+        Ok(facts)
     }
 
     fn read(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> Result<Vec<Fact>, Refusal> {
         if read.device != run.device {
             return Err(Refusal::Stale);
         }
-        let step = self.state.step_of(run, index);
-        match step.work {
+        match self.state.step_of(run, index).work {
             Work::Perform => Err(Refusal::NotAsked),
             Work::Prove => Ok(self.proved(id, run, index, read)),
+            Work::Act { .. } if self.state.is_acting(run) => Err(Refusal::NotAsked),
+            // Nothing irreversible begins after somebody asked to stop.
+            Work::Act { .. } if self.state.is_cancelled => {
+                let error = Told::of(&Hold::Cancelled);
+                Ok(vec![self.of_run(id, Body::RunInterrupted { error })])
+            }
             Work::Act { .. } => Ok(self.act(id, run, index, run.steps[index].tries, read)),
         }
     }
-
-    fn judged(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> (Judgement, Fact) {
-        let judgement = self.judge(id, run, index, read);
-        let body = Body::Judged {
-            step: self.state.step_of(run, index).id.clone(),
-            checks: judgement.checks.clone(),
-            outcome: judgement.outcome(),
-            facts: read.digest(),
-        };
-        let fact = self.of_run(id, body);
-        (judgement, fact)
-    }
-
-    fn proved(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> Vec<Fact> {
-        let (judgement, judged) = self.judged(id, run, index, read);
-        let mut facts = vec![judged];
-        facts.extend(self.ended(
-            id,
-            run,
-            index,
-            run.steps[index].tries,
-            judgement.outcome(),
-            not_ready(&judgement),
-        ));
-        facts
-    }
-
-    /// Judgement, then intent, or the end of the step and with it of the run.
-    fn act(&self, id: RunId, run: &Run, index: usize, attempt: u32, read: &Facts) -> Vec<Fact> {
-        let Work::Act { verb, target } = self.state.step_of(run, index).work else {
-            return Vec::new();
-        };
-        let (judgement, judged) = self.judged(id, run, index, read);
-        let mut facts = vec![judged];
-        let (outcome, error) = match &judgement.proof {
-            None => (judgement.outcome().max(Outcome::Fail), not_ready(&judgement)),
-            Some(proof) => match self.state.ledger.propose(verb, target, proof) {
-                Ok(intent) => {
-                    facts.push(self.of_run(id, Body::Intended { intent }));
-                    return facts;
-                }
-                Err(refusal) => (Outcome::Error, Some(Told::of(&refusal))),
-            },
-        };
-        facts.extend(self.ended(id, run, index, attempt, outcome, error));
-        facts
-    }
-
-    fn ended(
-        &self,
-        id: RunId,
-        run: &Run,
-        index: usize,
-        attempt: u32,
-        outcome: Outcome,
-        error: Option<Told>,
-    ) -> Vec<Fact> {
-        let step = self.state.step_of(run, index).id.clone();
-        let body = Body::StepEnded {
-            step,
-            attempt,
-            outcome,
-            measurements: Vec::new(),
-            error: error.clone(),
-            note: None,
-        };
-        let mut facts = vec![self.of_run(id, body)];
-        if !outcome.is_good() {
-            facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
-        }
-        facts
-    }
-
-    fn acted(
-        &self,
-        slot: &SlotPath,
-        id: RunId,
-        key: &OnceKey,
-        look: Option<&Look>,
-        error: Option<&Told>,
-    ) -> Result<Vec<Fact>, Refusal> {
-        let run = self.state.runs.get(&id).ok_or(Refusal::NotAsked)?;
-        if !self
-            .state
-            .ledger
-            .of(&key.device)
-            .any(|(intent, standing)| intent.key == *key && standing == lineside_interlock::Standing::Open)
-        {
-            return Err(Refusal::NotAsked);
-        }
-        let verdict = look.and_then(|look| {
-            self.state
-                .ledger
-                .verdict(key, look)
-                .map(|verdict| (verdict, *look))
-        });
-        if let Some((verdict, look)) = verdict {
-            return Ok(self.resolved(key, id, verdict, look));
-        }
-        let error = error.cloned().unwrap_or_else(|| Told::of(&Hold::Unclear));
-        let body = Body::ActUnclear { key: *key, error };
-        Ok(vec![Fact::of_run(slot, run.device, id, body)])
-    }
-
-    /// Starts what comes next in a run, or ends it.
-    fn next_step(&self, id: RunId, stamp: Stamp) -> Vec<Fact> {
-        let run = &self.state.runs[&id];
-        if !run.is_going() || run.running().is_some() {
-            return Vec::new();
-        }
-        let recipe = self.state.recipe_of(run);
-        if run.steps.iter().all(|step| step.is_good()) {
-            let worst = run
-                .steps
-                .iter()
-                .filter_map(|step| step.outcome)
-                .max()
-                .unwrap_or(Outcome::Unknown);
-            return vec![self.of_run(
-                id,
-                Body::RunEnded {
-                    outcome: worst,
-                    error: None,
-                },
-            )];
-        }
-        if self.state.is_cancelled {
-            let error = Told::of(&Hold::Cancelled);
-            return vec![self.of_run(id, Body::RunInterrupted { error })];
-        }
-        let leased = self.state.leased();
-        let is_free = |index: &usize| {
-            let step = &recipe.steps[*index];
-            step.needs.iter().all(|need| run.steps[*need].is_good())
-                && step
-                    .instruments
-                    .iter()
-                    .all(|instrument| !leased.contains(instrument.as_str()))
-                && self.is_first_in_line(id, run, &step.instruments)
-        };
-        // Something irreversible comes only when everything before it in the plan has passed.
-        let is_ripe = |index: &usize| {
-            !matches!(recipe.steps[*index].work, Work::Act { .. })
-                || run.steps[..*index].iter().all(|s| s.is_good())
-        };
-        let open = (0..run.steps.len()).filter(|index| !run.steps[*index].is_good());
-        let Some(index) = open.filter(is_ripe).find(is_free) else {
-            return Vec::new();
-        };
-        let epoch = self.state.slots[&run.slot].epoch;
-        let attempt = run.steps[index].tries + 1;
-        let step = recipe.steps[index].id.clone();
-        let mut facts = vec![self.of_run(id, Body::StepStarted { step, attempt, epoch })];
-        if matches!(recipe.steps[index].work, Work::Act { .. })
-            && let Some(read) = self.live.held.get(&id)
-            && is_fresh(read, stamp)
-        {
-            facts.extend(self.act(id, run, index, attempt, read));
-        }
-        facts
-    }
-
-    /// All runs that wait for one of these instruments get it in the order in which they began.
-    fn is_first_in_line(&self, id: RunId, run: &Run, instruments: &[String]) -> bool {
-        instruments.is_empty()
-            || !self.state.runs.iter().any(|(other_id, other)| {
-                *other_id != id
-                    && other.is_going()
-                    && other.running().is_none()
-                    && (other.began.mono, *other_id) < (run.began.mono, id)
-                    && self.waits_for(other, instruments)
-            })
-    }
-
-    fn waits_for(&self, run: &Run, instruments: &[String]) -> bool {
-        let recipe = self.state.recipe_of(run);
-        recipe.steps.iter().zip(&run.steps).any(|(step, state)| {
-            !state.is_good()
-                && step.needs.iter().all(|need| run.steps[*need].is_good())
-                && step.instruments.iter().any(|wanted| instruments.contains(wanted))
-        })
-    }
-}
-
-/// Facts that a step before has read are good enough to act on for half the life of a permit.
-fn is_fresh(read: &Facts, stamp: Stamp) -> bool {
-    stamp.mono < read.taken_at + PERMIT_LIFE / 2
-}
-
-/// The checks that did not pass, as an error.
-fn not_ready(judgement: &Judgement) -> Option<Told> {
-    use lineside_terms::Blame;
-    let wrong: Vec<String> = judgement
-        .checks
-        .iter()
-        .filter(|check| !check.outcome.is_good())
-        .map(|check| {
-            format!(
-                "{}: expected {}, found {}",
-                check.name, check.expected, check.found
-            )
-        })
-        .collect();
-    if wrong.is_empty() {
-        return None;
-    }
-    Some(Told {
-        code: "unit.not-ready".to_owned(),
-        message: format!("the device is not ready: {}", wrong.join("; ")),
-        help: "Compare the plan's expectations with what was found; nothing was locked.".to_owned(),
-        blame: Blame::Device,
-    })
 }

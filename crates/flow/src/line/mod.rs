@@ -7,13 +7,19 @@
 //!
 //! | file | job |
 //! |---|---|
-//! | `state.rs` | what is known, and `apply`, the only mutator |
+//! | `state.rs` | what is known |
+//! | `apply.rs` | `apply`, the only mutator |
 //! | `decide.rs` | input → facts to write down |
-//! | `admit.rs` | whether a device is taken, and what was left open on it |
+//! | `act.rs` | judging, intending, and what became of it |
+//! | `advance.rs` | what follows by itself: next steps, instruments, ends of runs |
+//! | `admit.rs` | whether a device is taken |
 //! | `react.rs` | durable facts → effects |
 //! | `picture.rs` | what screens show |
 
+mod act;
 mod admit;
+mod advance;
+mod apply;
 mod decide;
 mod picture;
 mod react;
@@ -24,15 +30,15 @@ use std::rc::Rc;
 
 use lineside_interlock::{EpochCause, Facts, Look, OnceKey, Permit, Protected, Refusal as ActRefusal};
 use lineside_terms::{
-    BootId, DeviceId, Epoch, Instant, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Stamp,
-    StationName, Told, UnitSerial,
+    Blame, BootId, DeviceId, Epoch, Explain, Instant, ManufacturingState, Outcome, RunId, SecurityState,
+    SlotPath, Stamp, StationName, Told, UnitSerial,
 };
 
 use crate::event::{Body, Event, Measurement, Shift, VERSION};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Work};
 
+pub use apply::IllegalHistory;
 pub use picture::{Picture, SlotPicture, Standing};
-pub use state::IllegalHistory;
 
 use decide::Fact;
 use react::Due;
@@ -256,6 +262,28 @@ pub enum Refusal {
     StoreDown,
 }
 
+impl Explain for Refusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Stale => "line.stale",
+            Self::NotAsked => "line.not-asked",
+            Self::StoreDown => "line.store-down",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Stale | Self::NotAsked => "Nothing is to be done: the line goes on without it.",
+            Self::StoreDown => "Mend the disk, then run the same command again: units go on where they were.",
+        }
+        .to_owned()
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Station
+    }
+}
+
 /// What the engine knows besides the fold: gone after a restart.
 #[derive(Debug, Default)]
 struct Live {
@@ -334,7 +362,7 @@ impl Line {
             self.live.due.clear();
             return Ok(Vec::new());
         }
-        let facts = self.decide(&input, stamp)?;
+        let facts = self.decide(&input)?;
         if let Input::Read { run, facts: read, .. } = input {
             self.live.held.insert(run, *read);
         }
@@ -370,12 +398,25 @@ impl Line {
             self.state.apply(&event, Some(event.sequence)).expect(
                 "deciding reads the same state that applying changes, and never decides the impossible",
             );
+            if let Body::StepStarted { .. } = event.body
+                && let Some(run) = event.run.filter(|run| self.is_performing(run))
+            {
+                // Whatever is done to the device now voids what was read of it before.
+                self.live.held.remove(&run);
+            }
             events.push(event);
         }
+        debug_assert_eq!(self.state.unsound(), None);
         let due = self.due_of(&events);
         self.live.due.extend(due);
         self.forget();
         events
+    }
+
+    fn is_performing(&self, run: &RunId) -> bool {
+        let run = self.state.runs.get(run);
+        let step = run.and_then(|run| Some(self.state.step_of(run, run.running?)));
+        step.is_some_and(|step| step.work == Work::Perform)
     }
 
     /// Lets go of facts that no step can use any more.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use lineside_terms::{DeviceId, Epoch, Outcome, RunId, SlotPath, Stamp, Told, UnitSerial};
+use lineside_terms::{DeviceId, Epoch, Outcome, RunId, SlotPath, Told, UnitSerial};
 use serde::Serialize;
 
 use super::Line;
-use super::state::{Phase, RunStanding, Slot};
+use super::admit::Hold;
+use super::state::{Moment, Phase, RunStanding, Slot};
 
 /// The whole line at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +18,9 @@ pub struct Picture {
     pub is_store_up: bool,
     /// How many units must pass, if the caller said so.
     pub expected: Option<u32>,
+    /// How many units have passed since the batch began, in it or in an earlier run, on record. Boards that have made
+    /// room for others count on.
+    pub passed_units: usize,
 }
 
 /// One socket.
@@ -26,6 +30,8 @@ pub struct SlotPicture {
     pub slot: SlotPath,
     /// Its epoch.
     pub epoch: Epoch,
+    /// False when the board has left; the rest tells what became of its unit.
+    pub is_present: bool,
     /// Who answered.
     pub device: Option<DeviceId>,
     /// The unit.
@@ -66,7 +72,7 @@ pub enum Standing {
     Unresponsive,
     /// Stopped in mid-run; goes on later.
     Interrupted,
-    /// The board left before its unit was done, or after.
+    /// The board left before anything was decided about its unit.
     Gone,
 }
 
@@ -92,9 +98,9 @@ impl Picture {
         self.slots.iter().all(|slot| slot.standing.is_settled())
     }
 
-    /// How many units passed, in this run or an earlier one.
-    pub fn passed(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.standing.is_pass()).count()
+    /// How many units passed, in this run or an earlier one: [`Self::passed_units`].
+    pub const fn passed(&self) -> usize {
+        self.passed_units
     }
 }
 
@@ -110,6 +116,10 @@ impl Line {
                 .collect(),
             is_store_up: !self.live.is_store_down,
             expected: self.state.batch.as_ref().and_then(|batch| batch.expected),
+            passed_units: self.state.batch.as_ref().map_or(0, |batch| {
+                let recorded = |sequence: &&u64| **sequence <= self.live.durable;
+                batch.passed.values().filter(recorded).count()
+            }),
         }
     }
 
@@ -133,6 +143,7 @@ impl Line {
         let mut picture = SlotPicture {
             slot: path.clone(),
             epoch: slot.epoch,
+            is_present: slot.is_present,
             device: slot.identity.map(|identity| identity.device),
             serial: None,
             run: None,
@@ -143,33 +154,29 @@ impl Line {
             error: None,
             took: None,
         };
+        let waiting = self.state.run_at(path, slot);
         let run = match &slot.phase {
             Phase::Waiting | Phase::Clearing => {
                 // A run whose device restarts is still at work for whoever looks on.
-                let open = self
-                    .state
-                    .runs
-                    .iter()
-                    .find(|(_, run)| run.slot == *path && run.is_interrupted());
-                if open.is_some() {
+                if waiting.is_some() {
                     picture.standing = Standing::Working;
                 }
-                open.map(|(id, _)| *id)
+                waiting
             }
             Phase::Running(run) => {
                 picture.standing = Standing::Working;
-                Some(*run)
+                self.state.runs.get_key_value(run)
             }
             Phase::Interrupted(run, error) => {
                 picture.standing = final_or_amber(Standing::Interrupted);
                 picture.error = Some(error.clone());
-                Some(*run)
+                self.state.runs.get_key_value(run)
             }
-            Phase::Ended(run) => Some(*run),
+            Phase::Ended(run) => self.state.runs.get_key_value(run),
             Phase::Unresponsive(error) => {
                 picture.standing = final_or_amber(Standing::Unresponsive);
                 picture.error = Some(error.clone());
-                None
+                waiting
             }
             Phase::Held(error) => {
                 picture.standing = final_or_amber(Standing::Held);
@@ -184,14 +191,11 @@ impl Line {
             }
             Phase::Gone => {
                 picture.standing = final_or_amber(Standing::Gone);
-                self.state
-                    .runs
-                    .iter()
-                    .find(|(_, run)| run.slot == *path && run.is_open())
-                    .map(|(id, _)| *id)
+                picture.error = waiting.map(|_| Told::of(&Hold::Unplugged));
+                waiting
             }
         };
-        if let Some((id, run)) = run.and_then(|id| self.state.runs.get_key_value(&id)) {
+        if let Some((id, run)) = run {
             picture.run = Some(*id);
             picture.serial = Some(run.serial.clone());
             picture.device = Some(run.device);
@@ -199,14 +203,24 @@ impl Line {
             picture.steps_passed = run.steps.iter().filter(|step| step.is_good()).count();
             let total = run.steps.len();
             picture.step = run
-                .running()
+                .running
                 .map(|index| (self.state.step_of(run, index).label.clone(), index + 1, total));
             if let RunStanding::Ended(outcome) = run.standing {
                 picture.standing = final_or_amber(Standing::Ended(outcome));
                 picture.error.clone_from(&run.error);
             }
-            picture.took = run.ended.map(|ended: Stamp| ended.mono - run.began.mono);
+            picture.took = run.ended.map(|ended| between(&run.began, &ended));
         }
         picture
+    }
+}
+
+/// Monotonic clocks can be compared within one start of the program; beyond that there is only the wall clock.
+fn between(began: &Moment, ended: &Moment) -> Duration {
+    if began.boot == ended.boot {
+        ended.at.mono - began.at.mono
+    } else {
+        let passed = ended.at.wall_ms.saturating_sub(began.at.wall_ms);
+        Duration::from_millis(u64::try_from(passed).unwrap_or(0))
     }
 }

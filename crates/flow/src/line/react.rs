@@ -91,7 +91,7 @@ impl Line {
             .get(run)
             .filter(|there| there.is_going())
             .ok_or_else(|| gone.clone())?;
-        let index = there.running().ok_or_else(|| gone.clone())?;
+        let index = there.running.ok_or_else(|| gone.clone())?;
         let proof = self
             .judge(*run, there, index, &facts)
             .proof
@@ -134,6 +134,8 @@ impl Line {
         let Some(slot) = event.slot.clone() else {
             return Vec::new();
         };
+        // The phase at the end of this batch of events: what one of them calls for, a later one may have overtaken.
+        let phase = self.state.slots.get(&slot).map(|slot| &slot.phase);
         let due = match &event.body {
             Body::BoardSeen { epoch, cause } => Some(Due::Ready(Effect::Identify {
                 slot,
@@ -141,18 +143,20 @@ impl Line {
                 cause: *cause,
             })),
             Body::Identified { epoch, .. } => {
-                let is_open = event.device.is_some_and(|device| {
-                    self.state
-                        .ledger
-                        .of(&device)
-                        .any(|(_, standing)| standing == lineside_interlock::Standing::Open)
+                // Not while two boards claim one id: neither can speak for what was sent to the other.
+                let must_look = event.device.is_some_and(|device| {
+                    self.state.open_intents(&device).next().is_some()
+                        && self.state.is_elsewhere(&device, &slot).is_none()
                 });
-                is_open.then(|| Due::Ready(Effect::Reset { slot, epoch: *epoch }))
+                must_look.then(|| Due::Ready(Effect::Reset { slot, epoch: *epoch }))
             }
-            Body::ActUnclear { .. } => self
-                .state
-                .epoch_of(&slot)
-                .map(|epoch| Due::Ready(Effect::Reset { slot, epoch })),
+            Body::ActUnclear { .. } => {
+                // Anywhere else but in its run the device is asked already, or is not there.
+                let is_going =
+                    matches!((phase, event.run), (Some(Phase::Running(run)), Some(id)) if *run == id);
+                let epoch = self.state.epoch_of(&slot).filter(|_| is_going);
+                epoch.map(|epoch| Due::Ready(Effect::Reset { slot, epoch }))
+            }
             Body::StepStarted { attempt, epoch, .. } => event
                 .run
                 .and_then(|run| self.due_for_step(slot, run, *attempt, *epoch, intended.contains(&run))),
@@ -161,12 +165,22 @@ impl Line {
                 run,
                 key: intent.key,
             }),
+            Body::BoardGone { .. } => Some(Due::Ready(Effect::Release { slot })),
             Body::Held { .. }
             | Body::AlreadyComplete { .. }
             | Body::Unresponsive { .. }
             | Body::RunInterrupted { .. }
-            | Body::RunEnded { .. }
-            | Body::BoardGone { .. } => Some(Due::Ready(Effect::Release { slot })),
+            | Body::RunEnded { .. } => {
+                let is_let_go = matches!(
+                    (&event.body, phase),
+                    (Body::Held { .. }, Some(Phase::Held(_)))
+                        | (Body::AlreadyComplete { .. }, Some(Phase::Complete { .. }))
+                        | (Body::Unresponsive { .. }, Some(Phase::Unresponsive(_)))
+                        | (Body::RunInterrupted { .. }, Some(Phase::Interrupted(..)))
+                        | (Body::RunEnded { .. }, Some(Phase::Ended(_)))
+                );
+                is_let_go.then(|| Due::Ready(Effect::Release { slot }))
+            }
             _ => None,
         };
         due.into_iter().collect()
@@ -182,7 +196,7 @@ impl Line {
     ) -> Option<Due> {
         let there = self.state.runs.get(&run)?;
         // The step may have ended in the same batch: facts that were held already did not suffice.
-        let step = there.running()?;
+        let step = there.running?;
         let effect = match self.state.step_of(there, step).work {
             Work::Perform => {
                 let device = there.device;

@@ -1,56 +1,28 @@
-//! What is known, and `apply`, the only mutator.
+//! What is known: boards, devices, runs, intents. It is changed by `apply.rs` alone.
+//!
+//! One rule ties the parts together: a run is *going* exactly while a socket is in [`Phase::Running`] with it, and
+//! its device is the one that answered there last.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use lineside_interlock::{EpochCause, IllegalHistory as IllegalAct, Ledger, OnceKey};
+use lineside_interlock::{EpochCause, Intent, Ledger, OnceKey, Standing, Verdict};
 use lineside_terms::{
-    DeviceId, Digest, Epoch, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, StepId, Told,
-    UnitSerial,
+    BootId, DeviceId, Digest, Epoch, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Stamp,
+    Told, UnitSerial,
 };
 
-use crate::event::{Body, Event};
 use crate::recipe::{Recipe, RecipeStep};
-
-/// A history that cannot have happened.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IllegalHistory {
-    /// Sequence numbers have a gap or repeat.
-    #[error("event {found} follows event {after}")]
-    Sequence {
-        /// The number that was found.
-        found: u64,
-        /// The number before it.
-        after: u64,
-    },
-    /// An event speaks of something that was never told of.
-    #[error("event {sequence} ({kind}) speaks of {what} that was never told of")]
-    Dangling {
-        /// The event.
-        sequence: u64,
-        /// Its kind.
-        kind: &'static str,
-        /// What is missing.
-        what: &'static str,
-    },
-    /// The ledger says no.
-    #[error("event {sequence} cannot be")]
-    Act {
-        /// The event.
-        sequence: u64,
-        /// Why not.
-        #[source]
-        source: IllegalAct,
-    },
-}
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    last_sequence: u64,
-    last_epoch: u64,
+    pub(super) last_sequence: u64,
+    pub(super) last_epoch: u64,
     pub(super) recipes: BTreeMap<Digest, Rc<Recipe>>,
     pub(super) batch: Option<Batch>,
     pub(super) slots: BTreeMap<SlotPath, Slot>,
+    /// On which sockets a device answered in their present epochs: more than one is trouble.
+    pub(super) answering: BTreeMap<DeviceId, BTreeSet<SlotPath>>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) devices: BTreeMap<DeviceId, Known>,
     /// Whose unit serial is whose: bound while a run is open and for good when it passed.
@@ -64,14 +36,20 @@ pub(super) struct Batch {
     pub(super) plan: Digest,
     pub(super) serials: BTreeMap<SlotPath, UnitSerial>,
     pub(super) expected: Option<u32>,
+    /// The devices that passed since it began, each with the event that says so.
+    pub(super) passed: BTreeMap<DeviceId, u64>,
 }
 
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) epoch: Epoch,
     pub(super) cause: EpochCause,
+    /// False once the board has left; what became of its unit stays on show.
+    pub(super) is_present: bool,
     pub(super) identity: Option<Identity>,
     pub(super) phase: Phase,
+    /// The run that this board was last in: it survives resets and lost links, not another board.
+    pub(super) run: Option<RunId>,
     /// The event that brought the phase.
     pub(super) sequence: u64,
 }
@@ -100,6 +78,7 @@ pub(super) enum Phase {
     },
     Interrupted(RunId, Told),
     Ended(RunId),
+    /// The board left before anything was decided about its unit.
     Gone,
 }
 
@@ -116,21 +95,34 @@ pub(super) struct Passed {
     pub(super) run: RunId,
     pub(super) serial: UnitSerial,
     pub(super) product: String,
+    /// The state in which the device left.
+    pub(super) target: ManufacturingState,
 }
 
 #[derive(Debug)]
 pub(super) struct Run {
+    /// Where its device was seen last.
     pub(super) slot: SlotPath,
     pub(super) device: DeviceId,
     pub(super) serial: UnitSerial,
     pub(super) plan: Digest,
     pub(super) attempt: u32,
     pub(super) steps: Vec<StepState>,
+    /// The step that runs: never one without [`RunStanding::Going`].
+    pub(super) running: Option<usize>,
     pub(super) standing: RunStanding,
     pub(super) error: Option<Told>,
-    /// When it began, on the clock of that start of the program.
-    pub(super) began: lineside_terms::Stamp,
-    pub(super) ended: Option<lineside_terms::Stamp>,
+    /// The event with which it began: runs are served in this order.
+    pub(super) began_as: u64,
+    pub(super) began: Moment,
+    pub(super) ended: Option<Moment>,
+}
+
+/// When something was, and on the clock of which start of the program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) boot: BootId,
+    pub(super) at: Stamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,8 +143,22 @@ impl Run {
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.standing, RunStanding::Ended(_))
     }
-    pub(super) fn running(&self) -> Option<usize> {
-        self.steps.iter().position(|step| step.is_running)
+    /// True when every step has passed: all that is left is to say so.
+    pub(super) fn is_done(&self) -> bool {
+        self.steps.iter().all(StepState::is_good)
+    }
+    /// It waits for its device from now on.
+    pub(super) fn interrupt(&mut self) {
+        if self.is_open() {
+            self.standing = RunStanding::Interrupted;
+        }
+        self.running = None;
+    }
+    /// True when every step that this one needs has passed.
+    pub(super) fn has_what_it_needs(&self, step: &RecipeStep) -> bool {
+        step.needs
+            .iter()
+            .all(|need| self.steps.get(*need).is_some_and(StepState::is_good))
     }
 }
 
@@ -160,7 +166,6 @@ impl Run {
 pub(super) struct StepState {
     pub(super) tries: u32,
     pub(super) errors: u32,
-    pub(super) is_running: bool,
     pub(super) outcome: Option<Outcome>,
     /// The act that this step has intended last.
     pub(super) key: Option<OnceKey>,
@@ -181,10 +186,11 @@ impl State {
         Epoch(self.last_epoch + 1)
     }
 
+    /// The epoch of a socket while a board is in it.
     pub(super) fn epoch_of(&self, slot: &SlotPath) -> Option<Epoch> {
         self.slots
             .get(slot)
-            .filter(|slot| slot.phase != Phase::Gone)
+            .filter(|slot| slot.is_present)
             .map(|slot| slot.epoch)
     }
 
@@ -208,6 +214,33 @@ impl State {
         self.runs.get_key_value(&id).filter(|(_, run)| run.is_open())
     }
 
+    /// Intents about a device whose outcome is not known: nothing else may be done with it before it was looked at.
+    pub(super) fn open_intents(&self, device: &DeviceId) -> impl Iterator<Item = &Intent> {
+        self.ledger
+            .of(device)
+            .filter(|(_, standing)| *standing == Standing::Open)
+            .map(|(intent, _)| intent)
+    }
+
+    /// Intents about a device of which a look may still say something: open or unclear.
+    pub(super) fn unresolved_intents(&self, device: &DeviceId) -> impl Iterator<Item = &Intent> {
+        self.ledger
+            .of(device)
+            .filter(|(_, standing)| matches!(standing, Standing::Open | Standing::Decided(Verdict::Unclear)))
+            .map(|(intent, _)| intent)
+    }
+
+    pub(super) fn is_open(&self, key: &OnceKey) -> bool {
+        self.open_intents(&key.device).any(|intent| intent.key == *key)
+    }
+
+    /// True while the running step of a run has intended an act and its outcome is not known.
+    pub(super) fn is_acting(&self, run: &Run) -> bool {
+        run.running
+            .and_then(|index| run.steps[index].key)
+            .is_some_and(|key| self.is_open(&key))
+    }
+
     /// Instruments that running steps hold.
     pub(super) fn leased(&self) -> BTreeSet<&str> {
         let running = self.slots.values().filter_map(|slot| match &slot.phase {
@@ -215,299 +248,60 @@ impl State {
             _ => None,
         });
         running
-            .filter_map(|run| Some((run, run.running()?)))
+            .filter_map(|run| Some((run, run.running?)))
             .flat_map(|(run, index)| self.step_of(run, index).instruments.iter().map(String::as_str))
             .collect()
     }
 
-    /// Folds one event in. `written_as` is its sequence number when this start of the program writes it.
-    pub(super) fn apply(&mut self, event: &Event, written_as: Option<u64>) -> Result<(), IllegalHistory> {
-        if event.sequence != self.last_sequence + 1 {
-            return Err(IllegalHistory::Sequence {
-                found: event.sequence,
-                after: self.last_sequence,
-            });
-        }
-        let dangling = |what| IllegalHistory::Dangling {
-            sequence: event.sequence,
-            kind: event.body.kind(),
-            what,
-        };
-        match &event.body {
-            Body::StationStarted { .. } => self.begin_again(),
-            Body::PlanAdopted { recipe } => {
-                self.recipes.insert(recipe.plan, Rc::new((**recipe).clone()));
-            }
-            Body::BatchStarted {
-                plan,
-                serials,
-                expected,
-            } => {
-                if !self.recipes.contains_key(plan) {
-                    return Err(dangling("a plan"));
-                }
-                self.batch = Some(Batch {
-                    plan: *plan,
-                    serials: serials.clone(),
-                    expected: *expected,
-                });
-            }
-            Body::CancelAsked => self.is_cancelled = true,
-            Body::Decided { key, verdict, .. } => {
-                let source = |source| IllegalHistory::Act {
-                    sequence: event.sequence,
-                    source,
-                };
-                self.ledger.record_verdict(key, *verdict).map_err(source)?;
-            }
-            Body::BoardSeen { .. }
-            | Body::BoardGone { .. }
-            | Body::Identified { .. }
-            | Body::Unresponsive { .. }
-            | Body::Held { .. }
-            | Body::AlreadyComplete { .. } => self.apply_to_slot(event).ok_or_else(|| dangling("a slot"))?,
-            Body::RunStarted { .. } => self
-                .start_run(event)
-                .ok_or_else(|| dangling("a slot, device or plan"))?,
-            Body::RunContinued { .. }
-            | Body::StepStarted { .. }
-            | Body::StepEnded { .. }
-            | Body::Judged { .. }
-            | Body::Intended { .. }
-            | Body::ActUnclear { .. }
-            | Body::RunInterrupted { .. }
-            | Body::RunEnded { .. } => {
-                if let Body::Intended { intent } = &event.body {
-                    let source = |source| IllegalHistory::Act {
-                        sequence: event.sequence,
-                        source,
-                    };
-                    self.ledger.record_intent(intent, written_as).map_err(source)?;
-                }
-                self.apply_to_run(event)
-                    .ok_or_else(|| dangling("a run or step"))?;
-            }
-        }
-        self.last_sequence = event.sequence;
-        Ok(())
-    }
-
-    /// A new start of the program: it has seen no board yet, and what was under way is only known from the journal.
-    fn begin_again(&mut self) {
-        self.slots.clear();
-        self.batch = None;
-        self.is_cancelled = false;
-        self.runs.retain(|_, run| run.is_open());
-        for run in self.runs.values_mut() {
-            run.standing = RunStanding::Interrupted;
-            run.steps.iter_mut().for_each(|step| step.is_running = false);
-        }
-    }
-
-    fn apply_to_slot(&mut self, event: &Event) -> Option<()> {
-        let path = event.slot.as_ref()?;
-        if let Body::BoardSeen { epoch, cause } = &event.body {
-            self.last_epoch = self.last_epoch.max(epoch.0);
-            self.interrupt_step(path);
-            let slot = Slot {
-                epoch: *epoch,
-                cause: *cause,
-                identity: None,
-                phase: Phase::Waiting,
-                sequence: event.sequence,
-            };
-            self.slots.insert(path.clone(), slot);
-            return Some(());
-        }
-        let gone = matches!(event.body, Body::BoardGone { .. });
-        if gone {
-            self.interrupt_step(path);
-        }
-        let slot = self.slots.get_mut(path)?;
-        slot.sequence = event.sequence;
-        slot.phase = match &event.body {
-            Body::BoardGone { .. } => Phase::Gone,
-            Body::Identified { state, security, .. } => {
-                slot.identity = Some(Identity {
-                    device: event.device?,
-                    state: *state,
-                    security: *security,
-                });
-                Phase::Clearing
-            }
-            Body::Unresponsive { error, .. } => Phase::Unresponsive(error.clone()),
-            Body::Held { error, .. } => Phase::Held(error.clone()),
-            Body::AlreadyComplete { earlier, serial, .. } => Phase::Complete {
-                earlier: *earlier,
-                serial: serial.clone(),
-            },
-            _ => return None,
-        };
-        Some(())
-    }
-
-    /// The step that ran on a socket, if any, runs no more: its epoch is over.
-    fn interrupt_step(&mut self, path: &SlotPath) {
-        if let Some(Slot {
-            phase: Phase::Running(run),
-            ..
-        }) = self.slots.get(path)
-            && let Some(run) = self.runs.get_mut(run)
-            && run.is_open()
-        {
-            run.standing = RunStanding::Interrupted;
-            run.steps.iter_mut().for_each(|step| step.is_running = false);
-        }
-    }
-
-    fn start_run(&mut self, event: &Event) -> Option<()> {
-        let Body::RunStarted {
-            serial,
-            plan,
-            attempt,
-            ..
-        } = &event.body
-        else {
-            return None;
-        };
-        let (id, device, path) = (event.run?, event.device?, event.slot.clone()?);
-        let steps = self.recipes.get(plan)?.steps.len();
-        let known = self.devices.entry(device).or_default();
-        known.attempts += 1;
-        known.last_run = Some(id);
-        self.serials.insert(serial.clone(), device);
-        let run = Run {
-            slot: path.clone(),
-            device,
-            serial: serial.clone(),
-            plan: *plan,
-            attempt: *attempt,
-            steps: vec![StepState::default(); steps],
-            standing: RunStanding::Going,
-            error: None,
-            began: event.at,
-            ended: None,
-        };
-        self.runs.insert(id, run);
-        let slot = self.slots.get_mut(&path)?;
-        slot.phase = Phase::Running(id);
-        slot.sequence = event.sequence;
-        Some(())
-    }
-
-    fn apply_to_run(&mut self, event: &Event) -> Option<()> {
-        let id = event.run?;
-        let run = self.runs.get_mut(&id)?;
-        let recipe = Rc::clone(self.recipes.get(&run.plan)?);
-        let place = |step: &StepId| recipe.steps.iter().position(|known| known.id == *step);
-        match &event.body {
-            Body::RunContinued { .. } => {
-                let path = event.slot.clone()?;
-                run.standing = RunStanding::Going;
-                run.slot = path.clone();
-                let slot = self.slots.get_mut(&path)?;
-                slot.phase = Phase::Running(id);
-                slot.sequence = event.sequence;
-            }
-            Body::StepStarted { step, attempt, .. } => {
-                let step = run.steps.get_mut(place(step)?)?;
-                *step = StepState {
-                    tries: *attempt,
-                    is_running: true,
-                    outcome: None,
-                    ..*step
-                };
-            }
-            Body::StepEnded { step, outcome, .. } => {
-                let step = run.steps.get_mut(place(step)?)?;
-                step.is_running = false;
-                step.outcome = Some(*outcome);
-                step.errors += u32::from(!outcome.is_good());
-            }
-            Body::Judged { .. } => {}
-            Body::Intended { intent } => {
-                let index = run.running().or_else(|| {
-                    recipe
-                        .steps
-                        .iter()
-                        .position(|step| matches!(step.work, crate::recipe::Work::Act { .. }))
-                })?;
-                run.steps[index].key = Some(intent.key);
-            }
-            Body::ActUnclear { error, .. } => {
-                run.error = Some(error.clone());
-            }
-            Body::RunInterrupted { error } => {
-                run.standing = RunStanding::Interrupted;
-                run.steps.iter_mut().for_each(|step| step.is_running = false);
-                let slot = run.slot.clone();
-                let device = run.device;
-                self.phase_of_run(
-                    &slot,
-                    id,
-                    device,
-                    event.sequence,
-                    Phase::Interrupted(id, error.clone()),
-                );
-            }
-            Body::RunEnded { outcome, error } => {
-                run.standing = RunStanding::Ended(*outcome);
-                run.error.clone_from(error);
-                run.ended = Some(event.at);
-                run.steps.iter_mut().for_each(|step| step.is_running = false);
-                let (slot, serial, device) = (run.slot.clone(), run.serial.clone(), run.device);
-                let known = self.devices.entry(device).or_default();
-                if outcome.is_good() {
-                    let product = recipe.product.clone();
-                    known.passed = Some(Passed {
-                        run: id,
-                        serial,
-                        product,
-                    });
-                } else {
-                    known.failed += 1;
-                    if self.serials.get(&serial) == Some(&device) {
-                        self.serials.remove(&serial);
-                    }
-                }
-                self.phase_of_run(&slot, id, device, event.sequence, Phase::Ended(id));
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    /// Changes the phase of a socket only while that run, or at least its device, is on it.
-    fn phase_of_run(&mut self, path: &SlotPath, run: RunId, device: DeviceId, sequence: u64, phase: Phase) {
-        if let Some(slot) = self.slots.get_mut(path)
-            && match &slot.phase {
-                Phase::Running(there) | Phase::Interrupted(there, _) => *there == run,
-                Phase::Clearing => slot
-                    .identity
-                    .as_ref()
-                    .is_some_and(|identity| identity.device == device),
-                _ => false,
-            }
-        {
-            slot.phase = phase;
-            slot.sequence = sequence;
-        }
-    }
-
-    /// True while a device answers on another socket than this one.
+    /// Another socket than this one on which the same device answers.
     pub(super) fn is_elsewhere(&self, device: &DeviceId, path: &SlotPath) -> Option<&SlotPath> {
-        self.slots
-            .iter()
-            .find(|(other, slot)| {
-                *other != path
-                    && slot.phase != Phase::Gone
-                    && slot.identity.is_some_and(|there| there.device == *device)
-            })
-            .map(|(other, _)| other)
+        self.answering.get(device)?.iter().find(|other| *other != path)
     }
 
-    /// True when a device is in the state that the plan ends in, or beyond.
-    pub(super) fn is_finished(recipe: &Recipe, state: ManufacturingState) -> bool {
-        state >= recipe.target
+    /// The open run that a socket works on, or waits with, as far as it is still its own.
+    pub(super) fn run_at<'a>(&'a self, path: &SlotPath, slot: &'a Slot) -> Option<(&'a RunId, &'a Run)> {
+        if let (Phase::Clearing, Some(identity)) = (&slot.phase, &slot.identity) {
+            return self.open_run(&identity.device);
+        }
+        let known = slot.run.as_ref().and_then(|id| self.runs.get_key_value(id));
+        known.filter(|(_, run)| run.is_open() && run.slot == *path)
+    }
+
+    /// What of the rules at the top of this file does not hold, for checks in tests and debug builds.
+    pub(super) fn unsound(&self) -> Option<String> {
+        for (path, slot) in &self.slots {
+            let answers = |device| self.answering.get(device).is_some_and(|at| at.contains(path));
+            if let Some(identity) = slot.identity.filter(|_| slot.is_present)
+                && !answers(&identity.device)
+            {
+                return Some(format!("{path} is not listed as answering"));
+            }
+            if let Phase::Running(id) = &slot.phase {
+                let device = slot.identity.map(|identity| identity.device);
+                let fits = |run: &Run| run.is_going() && run.slot == *path && Some(run.device) == device;
+                if !slot.is_present || !self.runs.get(id).is_some_and(fits) {
+                    return Some(format!("{path} runs a run that is not going there"));
+                }
+            }
+        }
+        for (id, run) in &self.runs {
+            let here = self.slots.get(&run.slot).map(|slot| &slot.phase);
+            if run.is_going() && here != Some(&Phase::Running(*id)) {
+                return Some(format!("run {id} goes on nowhere"));
+            }
+            if run.running.is_some() && !run.is_going() {
+                return Some(format!("run {id} has a running step and is not going"));
+            }
+        }
+        let open = self
+            .ledger
+            .unresolved()
+            .filter(|(_, standing)| *standing == Standing::Open);
+        for (intent, _) in open {
+            if !self.runs.get(&intent.run).is_some_and(Run::is_open) {
+                return Some(format!("the run of {} ended with its act open", intent.key));
+            }
+        }
+        None
     }
 }
