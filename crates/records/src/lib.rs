@@ -1,21 +1,45 @@
 //! The journal on disk, its chain, the views rebuilt from it, and exports.
+//!
+//! | type | job |
+//! |---|---|
+//! | [`Disk`] | what is asked of a folder; [`RealDisk`], and [`FakeDisk`] which lies as real ones may |
+//! | [`Journal`] | the durable sequence of events: append, commit, [receipt](lineside_flow::Receipt) |
+//! | [`JournalHandle`] | the journal kept by a thread (group commit) or by the caller (simulated time) |
+//! | [`Replay`] | stored events, each link of the chain checked |
+//! | [`verify`] | the check of the whole chain on all cores |
+//! | [`View`] | a database for questions, made from the journal and good to delete |
+//! | [`write_runs`], [`write_devices`], [`write_claims`] | records for other programs |
+//!
+//! The journal is the only truth. What it acknowledged survives; what a crash left unfinished is cut off and told;
+//! what was changed afterwards is found; after a failed write or sync it takes nothing more until it is opened
+//! again. It does not keep anybody from replacing a whole journal by another sound one: a point known from
+//! elsewhere ([`Head`]) shows that.
 
 #![forbid(unsafe_code)]
 
 mod disk;
 mod error;
+mod export;
 mod journal;
 mod log;
 mod replay;
 mod segment;
 mod verify;
+mod view;
 mod writer;
 
 pub use disk::{Disk, DiskCounts, DiskFile, FakeDisk, RealDisk};
 pub use error::{Damage, DamageKind, RecordsError, TornTail};
+pub use export::{
+    CLAIM_COLUMNS, DEVICE_COLUMNS, RUN_LINE_VERSION, RunLine, write_claims, write_devices, write_runs,
+};
 pub use journal::Journal;
 pub use log::SEGMENT_BYTES;
 pub use replay::{Replay, Stored};
 pub use segment::{FORMAT, Head, Inspection, MAX_EVENT_BYTES, inspect};
 pub use verify::{Verification, verify};
+pub use view::{
+    CaughtUp, DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary,
+    StepRecord, View,
+};
 pub use writer::{JournalCounts, JournalHandle, JournalThread, Receipts};
