@@ -80,6 +80,7 @@ fn check(bytes: &[u8]) {
 fn best_of_five(rounds: u32, mut work: impl FnMut()) -> f64 {
     let mut best = Duration::MAX;
     for _ in 0..5 {
+        #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
         let start = Instant::now();
         (0..rounds).for_each(|_| work());
         best = best.min(start.elapsed() / rounds);

@@ -24,7 +24,6 @@ mod capability;
 mod compose;
 mod error;
 mod filesystem;
-mod filesystem_pack;
 mod json;
 mod keys;
 mod keystore;
@@ -42,8 +41,7 @@ pub use application::{
 pub use capability::{CAPABILITY_FILE_NAME, CapabilityError, CapabilityRecord};
 pub use compose::{ComposeError, Composer};
 pub use error::ImageError;
-pub use filesystem::{Entry, Filesystem, FilesystemError, Node};
-pub use filesystem_pack::pack_filesystem;
+pub use filesystem::{Entry, Filesystem, FilesystemError, Node, pack_filesystem};
 pub use keys::{KeyError, PublicKey, Signer, SigningKey, Thumbprint};
 pub use keystore::{Keystore, KeystoreError, TrustedKey};
 pub use manifest::{AppManifest, ApplicationType, Capabilities, ManifestError};

@@ -81,8 +81,8 @@ impl<'a> Package<'a> {
 
     /// Name and build time.
     pub fn build(&self) -> Option<&BuildInfo> {
-        self.sections.iter().find_map(|s| {
-            if let Section::Build(build) = s {
+        self.first(|section| {
+            if let Section::Build(build) = section {
                 Some(build)
             } else {
                 None
@@ -92,8 +92,8 @@ impl<'a> Package<'a> {
 
     /// The flags of a temporary image; `None` without such a section, as production images have it.
     pub fn temporary(&self) -> Option<TemporaryFlags> {
-        self.sections.iter().find_map(|s| {
-            if let Section::Temporary(flags) = s {
+        self.first(|section| {
+            if let Section::Temporary(flags) = section {
                 Some(*flags)
             } else {
                 None
@@ -103,37 +103,33 @@ impl<'a> Package<'a> {
 
     /// The interfaces that the image needs.
     pub fn depends(&self) -> &[AbiVersion] {
-        self.sections
-            .iter()
-            .find_map(|s| {
-                if let Section::Depends(d) = s {
-                    Some(&d[..])
-                } else {
-                    None
-                }
-            })
-            .unwrap_or(&[])
+        self.first(|section| {
+            if let Section::Depends(list) = section {
+                Some(&list[..])
+            } else {
+                None
+            }
+        })
+        .unwrap_or(&[])
     }
 
     /// The interfaces that the image provides.
     pub fn provides(&self) -> &[AbiVersion] {
-        self.sections
-            .iter()
-            .find_map(|s| {
-                if let Section::Provides(p) = s {
-                    Some(&p[..])
-                } else {
-                    None
-                }
-            })
-            .unwrap_or(&[])
+        self.first(|section| {
+            if let Section::Provides(list) = section {
+                Some(&list[..])
+            } else {
+                None
+            }
+        })
+        .unwrap_or(&[])
     }
 
     /// Present when the body is a compressed image.
     pub fn compression(&self) -> Option<Compression> {
-        self.sections.iter().find_map(|s| {
-            if let Section::Compression(c) = s {
-                Some(*c)
+        self.first(|section| {
+            if let Section::Compression(found) = section {
+                Some(*found)
             } else {
                 None
             }
@@ -142,9 +138,9 @@ impl<'a> Package<'a> {
 
     /// The policy of the image.
     pub fn policy(&self) -> Option<ImagePolicy> {
-        self.sections.iter().find_map(|s| {
-            if let Section::Policy(p) = s {
-                Some(*p)
+        self.first(|section| {
+            if let Section::Policy(policy) = section {
+                Some(*policy)
             } else {
                 None
             }
@@ -201,6 +197,10 @@ impl<'a> Package<'a> {
     /// Whose signature it is, and whether it holds.
     pub fn classify(&self, trust: &TrustList) -> Classification {
         crate::signature::classify_package(self, trust)
+    }
+
+    fn first<'s, T>(&'s self, pick: impl FnMut(&'s Section<'a>) -> Option<T>) -> Option<T> {
+        self.sections.iter().find_map(pick)
     }
 
     fn read(bytes: &'a [u8]) -> Result<Self, PackageError> {

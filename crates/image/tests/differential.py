@@ -20,6 +20,7 @@ from azuresphere_imagemetadata.metadata_sections.temporary_image import TempImag
 from azuresphere_imagemetadata.signing.app_development import AppDevelopmentSigner
 from azuresphere_imagemetadata.signing.der_encoded import DEREncodedSignature
 from azuresphere_imagemetadata.signing.signer import Signer, SigningMap
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 SECONDS_PER_QUESTION = 2
@@ -130,7 +131,20 @@ def capability(question):
     return {"device": device.lower(), "capabilities": list(read.capabilities)}
 
 
-QUESTIONS = {"parse": parse, "compose": compose, "sign": sign, "manifest": manifest, "capability": capability}
+def certificates(_question):
+    signing = AppDevelopmentSigner().signing_map
+    der = [signing.ecdsa_256.cert.certificate, signing.ctp]
+    return {"certificates": [c.public_bytes(serialization.Encoding.DER).hex() for c in der]}
+
+
+QUESTIONS = {
+    "parse": parse,
+    "compose": compose,
+    "sign": sign,
+    "manifest": manifest,
+    "capability": capability,
+    "certificates": certificates,
+}
 
 signal.signal(signal.SIGALRM, time_up)
 for line in sys.stdin:

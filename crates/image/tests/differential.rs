@@ -12,9 +12,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use lineside_image::{
-    AbiKind, AbiVersion, CapabilityRecord, Package, PackageError, RecoveryEntry, RecoveryManifest,
-    SDK_PUBLIC_KEY, SDK_THUMBPRINT, Section, SectionId, TemporaryFlags, Thumbprint, TrustList, Verdict,
-    Warning, classify,
+    AbiKind, AbiVersion, CapabilityRecord, KeyError, Package, PackageError, PublicKey, RecoveryEntry,
+    RecoveryManifest, SDK_PUBLIC_KEY, SDK_THUMBPRINT, SDK_THUMBPRINT_OLD, Section, SectionId, TemporaryFlags,
+    Thumbprint, TrustList, Verdict, Warning, classify,
 };
 use lineside_terms::{Capability, DeviceId, ImageType};
 use serde_json::{Value, json};
@@ -49,6 +49,10 @@ impl Peer {
         let questions = process.stdin.take().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());
         let (sender, answers) = channel();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test may wait for a child with a limit"
+        )]
         std::thread::spawn(move || {
             output
                 .lines()
@@ -236,6 +240,25 @@ fn the_sdk_key_under_a_wrong_thumbprint_is_recognised() {
     assert_eq!(
         classification.warnings,
         [Warning::SdkKeyUnderOtherThumbprint(wrong)]
+    );
+}
+
+/// Both certificates of the SDK: one key, two thumbprints (`image-package.md` 4).
+#[test]
+fn the_sdk_certificates_hold_the_key_that_we_know() {
+    let mut peer = Peer::start();
+    let answer = peer.get(&json!({ "ask": "certificates" }));
+    let der = |at: usize| hex::decode(answer["certificates"][at].as_str().unwrap()).unwrap();
+    for (der, thumbprint) in [(der(0), SDK_THUMBPRINT), (der(1), SDK_THUMBPRINT_OLD)] {
+        assert_eq!(Thumbprint::of_certificate(&der), thumbprint);
+        assert_eq!(PublicKey::from_certificate(&der), Ok(SDK_PUBLIC_KEY));
+        let mut trust = TrustList::new();
+        trust.add_certificate(&der).unwrap();
+        assert_eq!(trust.get(thumbprint), Some(&SDK_PUBLIC_KEY));
+    }
+    assert_eq!(
+        PublicKey::from_certificate(&[der(0), vec![0]].concat()),
+        Err(KeyError::Certificate)
     );
 }
 

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::assume;
-use crate::filesystem::{
+use super::{
     CRC_OFFSET, Entry, FilesystemError, INODE, MAGIC, PAGE, PATH_LIMIT, SIGNATURE, SORTED_DIRECTORIES,
     SUPERBLOCK, checksum, is_legal_name,
 };
+use crate::assume;
 
 const MODE_DIRECTORY: u16 = 0x41ED;
 const MODE_FILE: u16 = 0x83A4;

@@ -1,25 +1,28 @@
 //! ASXipFS, the file system inside application packages: cramfs's directories with file data stored whole and
 //! page-aligned (`image-package.md` 6). Reading checks everything before it shows anything.
 
+mod error;
+mod pack;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
-use lineside_terms::{Blame, Explain};
-
+pub use self::error::FilesystemError;
+pub use self::pack::pack_filesystem;
 use crate::assume;
 use crate::little_endian::{array_at, u32_at};
 
-pub(crate) const MAGIC: u32 = 0x28CD_3D45;
-pub(crate) const SIGNATURE: &[u8; 16] = b"Compressed ROMFS";
-pub(crate) const SUPERBLOCK: usize = 64;
-pub(crate) const INODE: usize = 12;
-pub(crate) const PAGE: usize = 4096;
-pub(crate) const NAME_LIMIT: usize = 252;
+const MAGIC: u32 = 0x28CD_3D45;
+const SIGNATURE: &[u8; 16] = b"Compressed ROMFS";
+const SUPERBLOCK: usize = 64;
+const INODE: usize = 12;
+const PAGE: usize = 4096;
+const NAME_LIMIT: usize = 252;
 /// The longest path that an application could open (Linux `PATH_MAX`). It also bounds what a hostile tree can cost.
-pub(crate) const PATH_LIMIT: usize = 4096;
-pub(crate) const SORTED_DIRECTORIES: u32 = 2;
-pub(crate) const CRC_OFFSET: usize = 32;
+const PATH_LIMIT: usize = 4096;
+const SORTED_DIRECTORIES: u32 = 2;
+const CRC_OFFSET: usize = 32;
 
 const KIND_MASK: u16 = 0o170_000;
 const KIND_DIRECTORY: u16 = 0o040_000;
@@ -183,7 +186,7 @@ fn read_superblock(body: &[u8]) -> Result<usize, FilesystemError> {
 }
 
 /// CRC-32 of the whole body with its own field as zero.
-pub(crate) fn checksum(body: &[u8]) -> u32 {
+fn checksum(body: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&body[..CRC_OFFSET]);
     crc.update(&[0; 4]);
@@ -405,147 +408,6 @@ fn read_name(padded: &[u8]) -> Result<&str, FilesystemError> {
 }
 
 /// True for a name that a directory may hold.
-pub(crate) fn is_legal_name(name: &str) -> bool {
+fn is_legal_name(name: &str) -> bool {
     (1..=NAME_LIMIT).contains(&name.len()) && name != "." && name != ".." && !name.contains(['/', '\0'])
-}
-
-/// How a body fails to be a file system that a device should be given, or a tree to become one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FilesystemError {
-    /// No superblock at the start.
-    #[error("the body does not begin with an ASXipFS superblock")]
-    NoSuperblock,
-    /// The size field does not fit the body.
-    #[error("the file system claims {claimed} bytes, the body has {found}")]
-    Size {
-        /// What the superblock says.
-        claimed: u32,
-        /// How long the body is.
-        found: usize,
-    },
-    /// Flags that mean another layout.
-    #[error("the file system has flags {flags:#x}, which mean a layout that applications do not have")]
-    Flags {
-        /// All its flags.
-        flags: u32,
-    },
-    /// The checksum does not fit the content.
-    #[error("the checksum of the file system is wrong")]
-    Checksum,
-    /// The number of inodes does not fit the tree.
-    #[error("the file system claims {claimed} inodes, which is not what its tree has")]
-    InodeCount {
-        /// What the superblock says.
-        claimed: usize,
-    },
-    /// The root is not a directory.
-    #[error("the root of the file system is not a directory")]
-    Root,
-    /// A directory's size does not end on an inode.
-    #[error("a directory does not end where an entry ends")]
-    DirectorySize,
-    /// Data or entries outside the body.
-    #[error("`{path}` lies outside the file system")]
-    OutOfBounds {
-        /// Which.
-        path: String,
-    },
-    /// File data that does not begin on a page.
-    #[error("the data of `{path}` does not begin on a page")]
-    Unaligned {
-        /// Which.
-        path: String,
-    },
-    /// Directories or file data share bytes, or a directory contains itself.
-    #[error("two things in the file system share the same bytes")]
-    Overlap,
-    /// A name that is empty, too long, not UTF-8, `.`, `..`, or has a slash or NUL.
-    #[error("the file system has an entry with an illegal name")]
-    BadName,
-    /// Two entries of one name.
-    #[error("`{path}` stands twice")]
-    DuplicateName {
-        /// Which.
-        path: String,
-    },
-    /// Entries out of order in a file system that says it is sorted: lookups on the device would fail.
-    #[error("`{path}` stands out of order in a sorted directory")]
-    Unsorted {
-        /// Which.
-        path: String,
-    },
-    /// A path longer than any program could open.
-    #[error("a path is longer than {PATH_LIMIT} bytes")]
-    PathTooLong,
-    /// A device node, FIFO, socket or symbolic link.
-    #[error("`{path}` is neither a file nor a directory")]
-    SpecialFile {
-        /// Which.
-        path: String,
-    },
-    /// A file that would run with another identity.
-    #[error("`{path}` has the set-user-id or set-group-id bit")]
-    SetId {
-        /// Which.
-        path: String,
-    },
-    /// A file without the mark that its data is stored whole.
-    #[error("`{path}` is not marked as stored in place")]
-    NotInPlace {
-        /// Which.
-        path: String,
-    },
-    /// On packing: a file of 16 MiB or more.
-    #[error("`{path}` has 16 MiB or more, which no inode can tell")]
-    FileTooLarge {
-        /// Which.
-        path: String,
-    },
-    /// On packing: a file stands where a directory is needed.
-    #[error("`{path}` would have to be a file and a directory at once")]
-    FileAsDirectory {
-        /// Which.
-        path: String,
-    },
-    /// On packing: more than 128 directories inside each other.
-    #[error("`{path}` lies too deep")]
-    TreeTooDeep {
-        /// Which.
-        path: String,
-    },
-    /// On packing: a directory with too many entries, or all of it more than offsets can tell.
-    #[error("the tree is too large for the file system")]
-    TreeTooLarge,
-}
-
-impl Explain for FilesystemError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::TreeTooDeep { .. } | Self::PathTooLong => {
-                "image.filesystem-too-large"
-            }
-            Self::SpecialFile { .. } | Self::SetId { .. } => "image.filesystem-forbidden",
-            _ => "image.filesystem",
-        }
-    }
-
-    fn help(&self) -> String {
-        match self {
-            Self::FileTooLarge { .. } | Self::TreeTooLarge | Self::TreeTooDeep { .. } | Self::PathTooLong => {
-                "Make the application smaller, or its paths shorter."
-            }
-            Self::SpecialFile { .. } | Self::SetId { .. } => {
-                "An application may hold only plain files and directories. Do not load this package; ask who made it."
-            }
-            Self::BadName | Self::DuplicateName { .. } | Self::FileAsDirectory { .. } => {
-                "Give every file of the application its own path of plain names, such as /bin/app."
-            }
-            _ => "The package was made by a broken tool or damaged before it was signed: pack the application again.",
-        }
-        .into()
-    }
-
-    fn blame(&self) -> Blame {
-        Blame::Supply
-    }
 }
