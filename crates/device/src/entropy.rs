@@ -31,7 +31,8 @@ impl Entropy {
         match self {
             Self::System => {
                 let mut bytes = [0; 8];
-                getrandom::fill(&mut bytes).expect("a system without randomness cannot make a TLS connection either");
+                getrandom::fill(&mut bytes)
+                    .expect("a system without randomness cannot make a TLS connection either");
                 u64::from_le_bytes(bytes)
             }
             // SplitMix64: every state is visited once, so no value of the sequence comes twice.

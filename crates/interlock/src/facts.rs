@@ -99,6 +99,20 @@ pub struct ImageFacts {
     pub is_restart_required: bool,
 }
 
+impl ImageFacts {
+    /// True when the device lists this component, in whatever image.
+    pub fn has(&self, component: ComponentId) -> bool {
+        self.components.iter().any(|listed| listed.component == component)
+    }
+
+    /// True when the device lists this component with exactly this image in force and nothing staged for it.
+    pub fn holds(&self, component: ComponentId, image: ImageId) -> bool {
+        self.components
+            .iter()
+            .any(|listed| listed.component == component && listed.image == Some(image) && !listed.is_update_staged)
+    }
+}
+
 /// The network proxy that the device has stored, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProxyFact {

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::expectation::{Expectation, OsRelease};
-use crate::facts::{ComponentFact, Facts, Reading, SessionTag};
+use crate::facts::{ComponentFact, Facts, ImageFacts, Reading, SessionTag};
 
 /// Components that a finished device must never hold: the RF test server and the debugger
 /// (`device-rest-api.md` 5.3).
@@ -319,25 +319,20 @@ fn capabilities(facts: &Facts) -> Check {
     )
 }
 
-/// The newest release in the file, allowed or not, of which the device holds every pair. Files name releases in
-/// either order, so newest means the greatest version.
+/// The newest release in the file, allowed or not, of which the device holds every pair.
 fn release_of<'a>(expected: &'a Expectation, facts: &Facts) -> Option<&'a OsRelease> {
-    let images = facts.images.read()?;
-    let held: BTreeSet<(ComponentId, ImageId)> = images
-        .components
-        .iter()
-        .filter_map(|c| Some((c.component, c.image?)))
-        .collect();
-    expected
-        .os_releases
+    release_held(&expected.os_releases, facts.images.read()?)
+}
+
+/// The newest release of which every pair is held. Files name releases in either order, so newest means the greatest
+/// version; a release without pairs is never held.
+pub fn release_held<'a>(releases: &'a [OsRelease], images: &ImageFacts) -> Option<&'a OsRelease> {
+    let held: BTreeSet<(ComponentId, ImageId)> =
+        images.components.iter().filter_map(|c| Some((c.component, c.image?))).collect();
+    releases
         .iter()
         .filter(|release| !release.pairs.is_empty())
-        .filter(|release| {
-            release
-                .pairs
-                .iter()
-                .all(|pair| held.contains(&(pair.component, pair.image)))
-        })
+        .filter(|release| release.pairs.iter().all(|pair| held.contains(&(pair.component, pair.image))))
         .max_by_key(|release| version_key(&release.name))
 }
 

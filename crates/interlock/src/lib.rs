@@ -30,6 +30,7 @@ pub use expectation::{Expectation, OsRelease, Pair};
 pub use facts::{ComponentFact, EpochCause, Facts, ImageFacts, Look, ProxyFact, Reading, SessionTag};
 pub use judge::{
     Check, CheckName, Class, Earlier, FORBIDDEN, Judgement, ReadyProof, RunFacts, classify, judge,
+    release_held,
 };
 pub use ledger::{IllegalHistory, Intent, Ledger, OnceKey, Refusal, Standing, Verb, Verdict};
 pub use permit::{PERMIT_LIFE, Permit, Receipt};

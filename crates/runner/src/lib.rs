@@ -1,1 +1,30 @@
-//! Joins the halves: actions, the async shell of the engine, the image store.
+//! Joins the halves: what a plan says, what the engine decides, what the journal keeps, and what is done to a device.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`program`] | a plan with every byte that it refers to: paths end here |
+//! | [`batch`] | the async shell of the engine: one batch of boards through one program |
+//! | `slot` | one socket: its lease, its connection, one thing at a time |
+//! | `actions` | one file per kind of step |
+//! | [`survey`] | looking at boards without a plan: who is there, is it ready |
+//! | [`store`] | what the shell needs of a journal |
+//!
+//! Nothing here needs a particular async runtime: everything runs inside the futures that it returns, on one thread,
+//! under the clock it is given. That is what lets whole factories run in simulated time.
+
+#![forbid(unsafe_code)]
+
+mod actions;
+pub mod batch;
+mod error;
+pub mod program;
+mod slot;
+pub mod store;
+pub mod survey;
+mod wall;
+
+pub use batch::{Batch, Cancel, Notice, Place, Summary};
+pub use error::{RunnerError, UnitFault};
+pub use program::{Program, Supplies};
+pub use store::{Keeper, Store};
+pub use wall::WallClock;

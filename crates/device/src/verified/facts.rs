@@ -22,9 +22,19 @@ pub struct Scope {
 
 impl Scope {
     /// Everything: what a ready-to-ship check needs.
-    pub const ALL: Self = Self { images: true, wifi: true, certificates: true, proxy: true };
+    pub const ALL: Self = Self {
+        images: true,
+        wifi: true,
+        certificates: true,
+        proxy: true,
+    };
     /// Only what every device answers in every state.
-    pub const OPEN: Self = Self { images: false, wifi: false, certificates: false, proxy: false };
+    pub const OPEN: Self = Self {
+        images: false,
+        wifi: false,
+        certificates: false,
+        proxy: false,
+    };
 }
 
 impl Verified {
@@ -56,7 +66,9 @@ impl Verified {
         let wifi = match scope.wifi {
             true => {
                 let networks = self.wifi_networks().await;
-                reading(networks.map(|answer| answer.values.into_iter().map(|network| network.ssid).collect()))?
+                reading(
+                    networks.map(|answer| answer.values.into_iter().map(|network| network.ssid).collect()),
+                )?
             }
             false => Reading::NotAsked,
         };

@@ -1,0 +1,378 @@
+//! The async shell of the engine: one batch of boards through one program.
+//!
+//! The loop is short on purpose: what a slot or the bench reports becomes an input; the engine's events go to the
+//! store; what the store has made durable becomes orders for slots. Nothing is shown as final and nothing is done
+//! before its event is durable. Dropping the returned future at any moment is the same as a power cut.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use lineside_device::{Entropy, Progress, ProgressCell, SessionConfig};
+use lineside_flow::interlock::{EpochCause, Protected};
+use lineside_flow::line::Refusal;
+use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt, Shift};
+use lineside_link::{Bench, BenchEvent, Watch};
+use lineside_terms::{BootId, SlotPath, StationName, Told, UnitSerial};
+
+use crate::error::RunnerError;
+use crate::program::Program;
+use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
+use crate::store::Store;
+use crate::wall::WallClock;
+
+pub use crate::slot::Patience;
+
+/// The station that a batch runs on.
+pub struct Place {
+    /// Its name.
+    pub station: StationName,
+    /// This start of the program: 16 random bytes.
+    pub boot: BootId,
+    /// The program's version, for the record.
+    pub program_version: String,
+    /// The bench as it was named, for the record.
+    pub bench_name: String,
+    /// The boards.
+    pub bench: Rc<dyn Bench>,
+    /// Clock and wall time.
+    pub wall: WallClock,
+    /// How devices are reached and whom to trust.
+    pub session: SessionConfig,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// Who works.
+    pub shift: Shift,
+    /// How long devices are waited for.
+    pub patience: Patience,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place").field("station", &self.station).field("bench", &self.bench_name).finish_non_exhaustive()
+    }
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Batch {
+    /// The plan with all its bytes.
+    pub program: Rc<Program>,
+    /// Which unit serial belongs to which socket.
+    pub serials: BTreeMap<SlotPath, UnitSerial>,
+    /// How many units must pass, if the caller said so.
+    pub expected: Option<u32>,
+}
+
+/// Something worth showing.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// Events that are durable now, in order.
+    Durable(&'a [Event]),
+    /// The picture changed.
+    Picture(&'a Picture),
+    /// How far an upload has come; sampled, never recorded.
+    Progress(&'a SlotPath, Progress),
+}
+
+/// Asks a running batch to stop in a told state.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Rc<CancelState>);
+
+#[derive(Debug, Default)]
+struct CancelState {
+    is_asked: std::cell::Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Cancel {
+    /// Asks. Steps under way end where the device's state is told; no new one begins.
+    pub fn ask(&self) {
+        self.0.is_asked.set(true);
+        if let Some(waker) = self.0.waker.borrow_mut().take() {
+            waker.wake();
+        }
+    }
+}
+
+/// How a batch ended.
+#[derive(Debug)]
+pub struct Summary {
+    /// Every socket.
+    pub picture: Picture,
+    /// How many units had to pass.
+    pub expected: usize,
+    /// True when somebody asked to stop.
+    pub is_cancelled: bool,
+    /// What the journal said when it failed; then nothing after it is recorded.
+    pub store_error: Option<Told>,
+}
+
+impl Summary {
+    /// True only when every expected unit passed, no board is left out, and everything is recorded.
+    pub fn is_pass(&self) -> bool {
+        let all = self.picture.slots.iter().all(|slot| slot.standing.is_pass());
+        all && self.picture.passed() >= self.expected.max(1) && self.store_error.is_none() && !self.is_cancelled
+    }
+}
+
+/// Takes all boards of the bench through the program, until nothing more will happen by itself.
+///
+/// `history` is what the journal holds; `store` takes what follows it.
+///
+/// # Errors
+/// When the history cannot be followed or the bench cannot be listed. Trouble with single boards is no error here: it
+/// stands in the summary.
+pub async fn run(
+    place: Place,
+    batch: Batch,
+    history: impl IntoIterator<Item = Event>,
+    store: &mut dyn Store,
+    cancel: &Cancel,
+    mut notice: impl FnMut(Notice<'_>),
+) -> Result<Summary, RunnerError> {
+    let Place { station, boot, program_version, bench_name, bench, wall, session, entropy, shift, patience } = place;
+    let protected: Protected = batch.program.protected().clone();
+    let holder = format!("lineside run on {station}");
+    let mut line = Line::resume(station, boot, protected, shift, history).map_err(RunnerError::History)?;
+    let boards = bench.list().await.map_err(RunnerError::Bench)?;
+    let expected = batch.expected.map_or_else(|| boards.len().max(batch.serials.len()), |count| count as usize);
+    let watch = bench.watch();
+    let common = Rc::new(Common {
+        bench,
+        wall: wall.clone(),
+        program: Rc::clone(&batch.program),
+        session,
+        entropy: RefCell::new(entropy),
+        holder,
+        patience,
+    });
+    let mut pending = line.start(&program_version, &bench_name, wall.stamp());
+    let recipe = Rc::clone(batch.program.recipe());
+    let begin = Input::Begin { recipe, serials: batch.serials, expected: batch.expected };
+    pending.extend(line.take(begin, wall.stamp()).unwrap_or_default());
+    let mut shell = Shell {
+        line,
+        wall,
+        common,
+        slots: BTreeMap::new(),
+        workers: FuturesUnordered::new(),
+        inputs: Inputs::default(),
+        watch: Some(watch),
+        known: boards.iter().map(|board| board.slot.clone()).collect(),
+        undurable: VecDeque::new(),
+        is_cancelled: false,
+        store_error: None,
+        is_changed: true,
+    };
+    shell.write(pending, store);
+    // Boards that are there already are not attached while we watch: something sent earlier may be on its way.
+    for board in &boards {
+        shell.input(Input::Seen { slot: board.slot.clone(), cause: EpochCause::Found }, store);
+    }
+    poll_fn(|cx| shell.turn(cx, store, cancel, &mut notice)).await;
+    let picture = shell.line.picture();
+    Ok(Summary { picture, expected, is_cancelled: shell.is_cancelled, store_error: shell.store_error })
+}
+
+/// What slots report, until the shell fetches it.
+#[derive(Debug, Clone, Default)]
+struct Inputs(Rc<RefCell<VecDeque<Input>>>);
+
+struct Desk {
+    orders: Orders,
+    stop: Stop,
+    progress: ProgressCell,
+    shown: Progress,
+}
+
+struct Shell {
+    line: Line,
+    wall: WallClock,
+    common: Rc<Common>,
+    slots: BTreeMap<SlotPath, Desk>,
+    workers: FuturesUnordered<Working<'static>>,
+    inputs: Inputs,
+    watch: Option<Watch>,
+    /// Boards that the first listing has told already: the watch begins with them again.
+    known: std::collections::BTreeSet<SlotPath>,
+    /// Events that were submitted and are not durable yet.
+    undurable: VecDeque<Event>,
+    is_cancelled: bool,
+    store_error: Option<Told>,
+    is_changed: bool,
+}
+
+impl Shell {
+    /// Does everything that can be done now.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &mut dyn Store,
+        cancel: &Cancel,
+        notice: &mut dyn FnMut(Notice<'_>),
+    ) -> Poll<()> {
+        loop {
+            let mut is_busy = false;
+            if !self.is_cancelled {
+                if cancel.0.is_asked.get() {
+                    self.is_cancelled = true;
+                    self.input(Input::Cancel, store);
+                    is_busy = true;
+                } else {
+                    *cancel.0.waker.borrow_mut() = Some(cx.waker().clone());
+                }
+            }
+            is_busy |= self.follow_bench(cx, store);
+            is_busy |= self.follow_store(cx, store, notice);
+            // Workers never end; polling them moves bytes and fills the inputs.
+            while let Poll::Ready(Some(())) = self.workers.poll_next_unpin(cx) {}
+            let inputs = std::mem::take(&mut *self.inputs.0.borrow_mut());
+            is_busy |= !inputs.is_empty();
+            for input in inputs {
+                self.input(input, store);
+            }
+            self.show_progress(notice);
+            if self.is_changed {
+                self.is_changed = false;
+                notice(Notice::Picture(&self.line.picture()));
+            }
+            if self.is_over() {
+                return Poll::Ready(());
+            }
+            if !is_busy {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Nothing is on its way to the journal and nothing more will happen on any board.
+    fn is_over(&self) -> bool {
+        self.store_error.is_some() || (self.undurable.is_empty() && self.line.picture().is_settled())
+    }
+
+    fn input(&mut self, input: Input, store: &mut dyn Store) {
+        match self.line.take(input, self.wall.stamp()) {
+            Ok(events) => self.write(events, store),
+            Err(Refusal::Stale | Refusal::NotAsked) => tracing::debug!("a reply came too late"),
+            Err(Refusal::StoreDown) => {}
+        }
+    }
+
+    fn write(&mut self, events: Vec<Event>, store: &mut dyn Store) {
+        if !events.is_empty() {
+            self.is_changed = true;
+            self.undurable.extend(events.iter().cloned());
+            store.submit(events);
+        }
+    }
+
+    fn follow_bench(&mut self, cx: &mut Context<'_>, store: &mut dyn Store) -> bool {
+        let mut is_busy = false;
+        while let Some(watch) = &mut self.watch {
+            match watch.as_mut().poll_next(cx) {
+                Poll::Pending => break,
+                Poll::Ready(None) => self.watch = None,
+                Poll::Ready(Some(BenchEvent::Attached(board))) => {
+                    if !self.known.remove(&board.slot) {
+                        self.input(Input::Seen { slot: board.slot, cause: EpochCause::Attached }, store);
+                    }
+                }
+                Poll::Ready(Some(BenchEvent::Detached(slot))) => {
+                    self.known.remove(&slot);
+                    self.input(Input::Gone { slot }, store);
+                }
+            }
+            is_busy = true;
+        }
+        is_busy
+    }
+
+    fn follow_store(&mut self, cx: &mut Context<'_>, store: &mut dyn Store, notice: &mut dyn FnMut(Notice<'_>)) -> bool {
+        let mut is_busy = false;
+        while self.store_error.is_none() {
+            match store.poll_receipt(cx) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(receipt)) => self.durable(&receipt, notice),
+                Poll::Ready(Err(error)) => {
+                    self.store_error = Some(error);
+                    self.input(Input::StoreFailed, store);
+                }
+            }
+            self.is_changed = true;
+            is_busy = true;
+        }
+        is_busy
+    }
+
+    fn durable(&mut self, receipt: &Receipt, notice: &mut dyn FnMut(Notice<'_>)) {
+        let count = self.undurable.iter().take_while(|event| event.sequence <= receipt.through()).count();
+        let durable: Vec<Event> = self.undurable.drain(..count).collect();
+        let effects = self.line.react(receipt, self.wall.clock().now());
+        if !durable.is_empty() {
+            notice(Notice::Durable(&durable));
+        }
+        for effect in effects {
+            self.carry_out(effect);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        let (slot, order) = match effect {
+            Effect::Identify { slot, epoch, cause } => (slot, Order::Identify { epoch, cause }),
+            Effect::Reset { slot, epoch } => (slot, Order::Reset { epoch }),
+            Effect::Perform { slot, epoch, run, device, step, .. } => (slot, Order::Perform { epoch, run, device, step }),
+            Effect::ReadFacts { slot, epoch, run } => (slot, Order::ReadFacts { epoch, run }),
+            Effect::Act { slot, run, permit } => (slot, Order::Act { run, permit }),
+            Effect::Release { slot } => (slot, Order::Release),
+            Effect::NotActed { slot, run, key, refusal } => {
+                let error = Some(Told::of(&refusal));
+                self.inputs.0.borrow_mut().push_back(Input::Acted { slot, run, key, look: None, error });
+                return;
+            }
+            Effect::Stop { slot } => {
+                self.desk(&slot).stop.ask();
+                return;
+            }
+        };
+        self.desk(&slot).orders.give(order);
+    }
+
+    /// The place where a slot takes its orders; its worker starts with the first.
+    fn desk(&mut self, path: &SlotPath) -> &Desk {
+        if !self.slots.contains_key(path) {
+            let desk = Desk {
+                orders: Orders::default(),
+                stop: Stop::default(),
+                progress: ProgressCell::default(),
+                shown: Progress::default(),
+            };
+            let slot = Slot {
+                path: path.clone(),
+                common: Rc::clone(&self.common),
+                orders: desk.orders.clone(),
+                stop: desk.stop.clone(),
+                progress: Rc::clone(&desk.progress),
+            };
+            let inputs = self.inputs.clone();
+            self.workers.push(Box::pin(slot.work(move |input| inputs.0.borrow_mut().push_back(input))));
+            self.slots.insert(path.clone(), desk);
+        }
+        &self.slots[path]
+    }
+
+    fn show_progress(&mut self, notice: &mut dyn FnMut(Notice<'_>)) {
+        for (path, desk) in &mut self.slots {
+            let progress = desk.progress.get();
+            if progress != desk.shown {
+                desk.shown = progress;
+                notice(Notice::Progress(path, progress));
+            }
+        }
+    }
+}
