@@ -60,7 +60,13 @@ pub async fn wait_responsive(
             return Err((session, error.clone()));
         }
         if session.clock().now() + pause >= until {
-            return Err((session, DeviceError::NotBack { after: ceiling, last: last.map(Box::new) }));
+            return Err((
+                session,
+                DeviceError::NotBack {
+                    after: ceiling,
+                    last: last.map(Box::new),
+                },
+            ));
         }
         tracing::debug!(?last, "not back yet");
         if let Err(error) = session.idle(pause).await {
@@ -75,7 +81,9 @@ async fn has_restarted(
     mut verified: Verified,
     restarted_at: Option<Instant>,
 ) -> Result<Verified, (Session, Option<DeviceError>)> {
-    let Some(restarted_at) = restarted_at else { return Ok(verified) };
+    let Some(restarted_at) = restarted_at else {
+        return Ok(verified);
+    };
     let most = verified.clock().now().saturating_since(restarted_at).as_secs() + UPTIME_SLACK_S;
     match verified.status().await {
         Ok(status) if status.uptime <= most => Ok(verified),

@@ -31,7 +31,7 @@ pub type ProgressCell = Rc<Cell<Progress>>;
 
 /// How long a channel waits by itself.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// For the answer to one TCP connection attempt.
     pub connect: Duration,
     /// How many attempts are made when nothing answers.
@@ -44,7 +44,7 @@ pub struct Patience {
 
 /// Why a connection is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChannelFault {
+pub(crate) enum ChannelFault {
     /// Nothing answered.
     NoAnswer,
     /// The device answered that nobody listens.
@@ -63,7 +63,7 @@ pub enum ChannelFault {
 
 /// What a channel has to tell.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The secure connection stands: the certificate was accepted.
     Connected,
     /// The answer to the request.
@@ -73,7 +73,7 @@ pub enum Event {
 }
 
 /// The machine for one wire.
-pub struct Channel {
+pub(crate) struct Channel {
     stack: Stack,
     patience: Patience,
     secure: Option<Secure>,
@@ -81,7 +81,10 @@ pub struct Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("stack", &self.stack).field("is_connected", &self.is_ready()).finish_non_exhaustive()
+        f.debug_struct("Channel")
+            .field("stack", &self.stack)
+            .field("is_connected", &self.is_ready())
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,8 +113,13 @@ impl Flight {
 }
 
 enum Phase {
-    Connecting { tries_left: u32, until: Instant },
-    Handshaking { until: Instant },
+    Connecting {
+        tries_left: u32,
+        until: Instant,
+    },
+    Handshaking {
+        until: Instant,
+    },
     Ready,
     /// The event was told or waits to be; nothing more happens.
     Over,
@@ -127,13 +135,17 @@ struct Exchange {
 
 impl Channel {
     /// A channel without a connection.
-    pub fn new(config: StackConfig, patience: Patience, now: Instant) -> Self {
-        Self { stack: Stack::new(config, now), patience, secure: None }
+    pub(crate) fn new(config: StackConfig, patience: Patience, now: Instant) -> Self {
+        Self {
+            stack: Stack::new(config, now),
+            patience,
+            secure: None,
+        }
     }
 
     /// Begins the secure connection, in place of an earlier one. `wall_ms` is the time at which certificates are
     /// judged. [`Event::Connected`] or [`Event::Over`] follows.
-    pub fn connect(&mut self, anchor: &TrustAnchor, wall_ms: i64, now: Instant) {
+    pub(crate) fn connect(&mut self, anchor: &TrustAnchor, wall_ms: i64, now: Instant) {
         self.abort(now);
         self.secure = Some(Secure {
             tcp: self.stack.open(PORT),
@@ -144,26 +156,33 @@ impl Channel {
             },
             exchange: None,
             event: None,
-            flight: Flight { sent: 0, acknowledged: 0, since: now },
+            flight: Flight {
+                sent: 0,
+                acknowledged: 0,
+                since: now,
+            },
             is_closing: false,
         });
     }
 
     /// True while the secure connection stands and no request is under way.
-    pub fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.secure.as_ref().is_some_and(|secure| {
-            matches!(secure.phase, Phase::Ready) && secure.exchange.is_none() && secure.event.is_none() && !secure.is_closing
+            matches!(secure.phase, Phase::Ready)
+                && secure.exchange.is_none()
+                && secure.event.is_none()
+                && !secure.is_closing
         })
     }
 
     /// True after one of both ends said goodbye.
-    pub fn is_ending(&self) -> bool {
+    pub(crate) fn is_ending(&self) -> bool {
         self.secure.as_ref().is_none_or(|secure| secure.is_closing)
     }
 
     /// Sends a request. [`Event::Answer`] or [`Event::Over`] follows. False, and nothing is sent, when the channel is
     /// not [ready](Self::is_ready).
-    pub fn request(&mut self, request: &Request, progress: Option<ProgressCell>) -> bool {
+    pub(crate) fn request(&mut self, request: &Request, progress: Option<ProgressCell>) -> bool {
         let is_ready = self.is_ready();
         if let Some(secure) = self.secure.as_mut().filter(|_| is_ready) {
             let total = request.body.len();
@@ -182,35 +201,38 @@ impl Channel {
     }
 
     /// What happened, once for each thing.
-    pub fn event(&mut self) -> Option<Event> {
+    pub(crate) fn event(&mut self) -> Option<Event> {
         self.secure.as_mut()?.event.take()
     }
 
     /// Takes bytes that came over the wire.
-    pub fn input(&mut self, bytes: &[u8], now: Instant) {
+    pub(crate) fn input(&mut self, bytes: &[u8], now: Instant) {
         self.stack.input(bytes, now);
         self.pump(now);
     }
 
     /// Appends what is to be sent now to `out`, as long as little is waiting there.
-    pub fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
+    pub(crate) fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
         self.pump(now);
         self.stack.output(now, out);
     }
 
     /// When to ask for output again although nothing came in, or `None` for never. Always later than `now`.
-    pub fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
         let own = self.secure.as_ref().and_then(|secure| match secure.phase {
             Phase::Connecting { until, .. } | Phase::Handshaking { until } => Some(until),
             Phase::Ready if !secure.flight.is_empty() => Some(secure.flight.since + self.patience.stall),
             Phase::Ready | Phase::Over => None,
         });
         let stack = self.stack.next_wake(now);
-        own.into_iter().chain(stack).min().map(|at| at.max(now + Duration::from_micros(1)))
+        own.into_iter()
+            .chain(stack)
+            .min()
+            .map(|at| at.max(now + Duration::from_micros(1)))
     }
 
     /// Says goodbye on the secure connection: what remains to be sent is in the next outputs.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Some(secure) = &mut self.secure {
             secure.is_closing = true;
             secure.tls.close();
@@ -218,33 +240,43 @@ impl Channel {
     }
 
     /// True when the device has acknowledged our goodbye, or there is nobody to say it to.
-    pub fn is_goodbye_said(&mut self) -> bool {
+    pub(crate) fn is_goodbye_said(&mut self) -> bool {
         let Some(secure) = &self.secure else { return true };
         let is_over = matches!(self.stack.state(secure.tcp), TcpState::Closed | TcpState::Refused);
-        is_over || (secure.is_closing && self.stack.unacknowledged(secure.tcp) == 0 && self.stack.is_half_closed(secure.tcp))
+        is_over
+            || (secure.is_closing
+                && self.stack.unacknowledged(secure.tcp) == 0
+                && self.stack.is_half_closed(secure.tcp))
     }
 
     /// Forgets all connections without telling the device, with fresh randomness: it was reset and knows none.
-    pub fn restart(&mut self, config: StackConfig, now: Instant) {
+    pub(crate) fn restart(&mut self, config: StackConfig, now: Instant) {
         self.secure = None;
         self.stack = Stack::new(config, now);
     }
 
     /// Ends the secure connection at once.
-    pub fn abort(&mut self, now: Instant) {
+    pub(crate) fn abort(&mut self, now: Instant) {
         if let Some(secure) = self.secure.take() {
             self.stack.abort(secure.tcp, now);
         }
     }
 
     /// The stack below, for plain connections beside the secure one.
-    pub const fn stack(&mut self) -> &mut Stack {
+    pub(crate) const fn stack(&mut self) -> &mut Stack {
         &mut self.stack
     }
 
     /// Moves everything as far as it goes now.
     fn pump(&mut self, now: Instant) {
-        let Self { stack, patience, secure: Some(secure) } = self else { return };
+        let Self {
+            stack,
+            patience,
+            secure: Some(secure),
+        } = self
+        else {
+            return;
+        };
         secure.connect(stack, patience, now);
         if matches!(secure.phase, Phase::Handshaking { .. } | Phase::Ready) {
             secure.receive(stack);
@@ -265,18 +297,25 @@ impl Secure {
     }
 
     fn connect(&mut self, stack: &mut Stack, patience: &Patience, now: Instant) {
-        let Phase::Connecting { tries_left, until } = self.phase else { return };
+        let Phase::Connecting { tries_left, until } = self.phase else {
+            return;
+        };
         match stack.state(self.tcp) {
             TcpState::Connecting if now < until => {}
             TcpState::Connecting if tries_left > 0 => {
                 stack.abort(self.tcp, now);
                 self.tcp = stack.open(PORT);
-                self.phase = Phase::Connecting { tries_left: tries_left - 1, until: now + patience.connect };
+                self.phase = Phase::Connecting {
+                    tries_left: tries_left - 1,
+                    until: now + patience.connect,
+                };
             }
             TcpState::Connecting => self.over(stack, ChannelFault::NoAnswer),
             TcpState::Refused => self.over(stack, ChannelFault::Refused),
             TcpState::Open | TcpState::PeerClosed | TcpState::Closed => {
-                self.phase = Phase::Handshaking { until: now + patience.handshake };
+                self.phase = Phase::Handshaking {
+                    until: now + patience.handshake,
+                };
             }
         }
     }
@@ -302,7 +341,12 @@ impl Secure {
             self.event = Some(Event::Connected);
         }
         let is_orderly = self.tls.has_ended();
-        if is_orderly || matches!(stack.state(self.tcp), TcpState::PeerClosed | TcpState::Closed | TcpState::Refused) {
+        if is_orderly
+            || matches!(
+                stack.state(self.tcp),
+                TcpState::PeerClosed | TcpState::Closed | TcpState::Refused
+            )
+        {
             self.ended(stack, is_orderly);
         }
     }
@@ -311,7 +355,9 @@ impl Secure {
         if plain.is_empty() {
             return Ok(());
         }
-        let Some(exchange) = &mut self.exchange else { return Err(ChannelFault::Http(HttpFault::Unasked)) };
+        let Some(exchange) = &mut self.exchange else {
+            return Err(ChannelFault::Http(HttpFault::Unasked));
+        };
         if let Some(answer) = exchange.reader.push(plain).map_err(ChannelFault::Http)? {
             self.answered(answer);
         }
@@ -319,7 +365,12 @@ impl Secure {
     }
 
     fn answered(&mut self, answer: Answer) {
-        if let Some(Exchange { progress: Some(cell), total, .. }) = self.exchange.take() {
+        if let Some(Exchange {
+            progress: Some(cell),
+            total,
+            ..
+        }) = self.exchange.take()
+        {
             cell.set(Progress { done: total, total });
         }
         self.is_closing |= answer.is_last;
@@ -334,9 +385,9 @@ impl Secure {
             return;
         }
         let fault = match (&self.phase, &mut self.exchange) {
-            (Phase::Handshaking { .. }, _) => {
-                ChannelFault::Tls(TlsFault::Protocol("it closed the connection within the handshake".to_owned()))
-            }
+            (Phase::Handshaking { .. }, _) => ChannelFault::Tls(TlsFault::Protocol(
+                "it closed the connection within the handshake".to_owned(),
+            )),
             (_, Some(exchange)) => match exchange.reader.end(is_orderly) {
                 Ok(answer) => return self.answered(answer),
                 Err(HttpFault::Truncated { got: 0 }) => ChannelFault::Closed,
@@ -354,8 +405,14 @@ impl Secure {
         let was_idle = self.flight.is_empty();
         loop {
             let is_drained = self.push(stack);
-            let Some(exchange) = self.exchange.as_mut().filter(|_| is_drained) else { break };
-            let piece = if exchange.head.is_empty() { &mut exchange.body } else { &mut exchange.head };
+            let Some(exchange) = self.exchange.as_mut().filter(|_| is_drained) else {
+                break;
+            };
+            let piece = if exchange.head.is_empty() {
+                &mut exchange.body
+            } else {
+                &mut exchange.head
+            };
             let taken = self.tls.encrypt(piece);
             if taken == 0 {
                 break;
@@ -371,7 +428,13 @@ impl Secure {
             self.flight.acknowledged = acknowledged;
             self.flight.since = now;
         }
-        if let Some(Exchange { progress: Some(cell), total, body, .. }) = &self.exchange {
+        if let Some(Exchange {
+            progress: Some(cell),
+            total,
+            body,
+            ..
+        }) = &self.exchange
+        {
             let done = (total - body.len()).saturating_sub(in_flight);
             cell.set(Progress { done, total: *total });
         }

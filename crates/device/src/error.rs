@@ -191,9 +191,16 @@ impl DeviceError {
     pub fn is_not_available(&self) -> bool {
         match self {
             Self::NotServed { .. } => true,
-            Self::Status { operation, status: 404, code } => {
+            Self::Status {
+                operation,
+                status: 404,
+                code,
+            } => {
                 operation.spec().item().is_none()
-                    && matches!(*code, None | Some(ErrorCode::INVALID_REQUEST_URI | ErrorCode::INVALID_REQUEST_METHOD))
+                    && matches!(
+                        *code,
+                        None | Some(ErrorCode::INVALID_REQUEST_URI | ErrorCode::INVALID_REQUEST_METHOD)
+                    )
             }
             _ => false,
         }
@@ -326,8 +333,12 @@ fn help_on_status(status: u16, code: Option<ErrorCode>) -> &'static str {
         (_, Some(ErrorCode::IMAGE_VERIFICATION_FAILED)) => {
             "The device does not trust this image's signature: use one that is production-signed."
         }
-        (_, Some(ErrorCode::IMAGE_STAGING_FAILED)) => "The file is no valid image package: build or fetch it again.",
-        (_, Some(ErrorCode::NOT_ENOUGH_FREE_SPACE)) => "Delete software that is not needed from the device first.",
+        (_, Some(ErrorCode::IMAGE_STAGING_FAILED)) => {
+            "The file is no valid image package: build or fetch it again."
+        }
+        (_, Some(ErrorCode::NOT_ENOUGH_FREE_SPACE)) => {
+            "Delete software that is not needed from the device first."
+        }
         (_, Some(ErrorCode::OTA_UPDATE_IN_PROGRESS)) => {
             "The device updates itself from the cloud: keep it offline on the line, wait, and try again."
         }

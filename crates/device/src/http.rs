@@ -18,7 +18,7 @@ const MOST_HEADERS: usize = 32;
 
 /// One request.
 #[derive(Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The method.
     pub verb: Verb,
     /// The path, escaped.
@@ -36,13 +36,19 @@ pub struct Request {
 impl fmt::Debug for Request {
     /// Bodies may hold keys and pass-phrases: only their length is told.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Request({} {}, {} bytes)", self.verb, self.path, self.body.len())
+        write!(
+            f,
+            "Request({} {}, {} bytes)",
+            self.verb,
+            self.path,
+            self.body.len()
+        )
     }
 }
 
 impl Request {
     /// All that goes before the body.
-    pub fn head(&self) -> Vec<u8> {
+    pub(crate) fn head(&self) -> Vec<u8> {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nHost: {HOST}\r\nAccept: {JSON}\r\nConnection: keep-alive\r\n",
             self.verb, self.path
@@ -70,7 +76,7 @@ impl Request {
 
 /// One whole answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The HTTP status, 200 to 599.
     pub status: u16,
     /// The interface version, if the answer told one that can be read.
@@ -123,7 +129,7 @@ struct Head {
 }
 
 /// Reads one answer as its bytes come.
-pub struct AnswerReader {
+pub(crate) struct AnswerReader {
     most_body: usize,
     /// The head while it is incomplete, then the body.
     bytes: Vec<u8>,
@@ -142,15 +148,19 @@ impl fmt::Debug for AnswerReader {
 impl AnswerReader {
     /// For an answer with a body of at most `most_body` bytes. No method that these devices know has answers whose
     /// length tells something else (as `HEAD` has).
-    pub const fn new(most_body: usize) -> Self {
-        Self { most_body, bytes: Vec::new(), head: None }
+    pub(crate) const fn new(most_body: usize) -> Self {
+        Self {
+            most_body,
+            bytes: Vec::new(),
+            head: None,
+        }
     }
 
     /// Takes the next bytes, not more than a few records at once; the answer, when they complete it.
     ///
     /// # Errors
     /// When what came is no answer. The connection is of no use any more then.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, HttpFault> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<Option<Answer>, HttpFault> {
         // The end of the head may lie across the seam.
         let searched = self.bytes.len().saturating_sub(3);
         self.bytes.extend_from_slice(bytes);
@@ -165,7 +175,10 @@ impl AnswerReader {
         }
         let most = self.most_body;
         let length = match self.head {
-            Some(Head { framing: Framing::Length(length), .. }) => length,
+            Some(Head {
+                framing: Framing::Length(length),
+                ..
+            }) => length,
             _ if self.bytes.len() > most => return Err(HttpFault::BodyTooLong { most }),
             _ => return Ok(None),
         };
@@ -183,9 +196,16 @@ impl AnswerReader {
     /// # Errors
     /// When it ended too early. `is_orderly` tells that the device said goodbye: only then a body without a length is
     /// known to be whole.
-    pub fn end(&mut self, is_orderly: bool) -> Result<Answer, HttpFault> {
+    pub(crate) fn end(&mut self, is_orderly: bool) -> Result<Answer, HttpFault> {
         let got = self.bytes.len();
-        let is_whole = is_orderly && matches!(self.head, Some(Head { framing: Framing::UntilClosed, .. }));
+        let is_whole = is_orderly
+            && matches!(
+                self.head,
+                Some(Head {
+                    framing: Framing::UntilClosed,
+                    ..
+                })
+            );
         let answer = if is_whole { self.take() } else { None };
         answer.ok_or(HttpFault::Truncated { got })
     }
@@ -193,12 +213,20 @@ impl AnswerReader {
     fn take(&mut self) -> Option<Answer> {
         let head = self.head.take()?;
         let body = std::mem::take(&mut self.bytes);
-        Some(Answer { status: head.status, version: head.version, body, is_last: head.is_last })
+        Some(Answer {
+            status: head.status,
+            version: head.version,
+            body,
+            is_last: head.is_last,
+        })
     }
 }
 
 fn find_end_of_head(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4)
+    bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .map(|at| at + 4)
 }
 
 fn read_head(bytes: &[u8]) -> Result<Head, HttpFault> {
@@ -220,7 +248,11 @@ fn read_head(bytes: &[u8]) -> Result<Head, HttpFault> {
     let mut version = None;
     for header in response.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        let value = || std::str::from_utf8(header.value).map(str::trim).unwrap_or_default();
+        let value = || {
+            std::str::from_utf8(header.value)
+                .map(str::trim)
+                .unwrap_or_default()
+        };
         if is("Content-Length") {
             let told = content_length(value()).ok_or(HttpFault::NoLength)?;
             if length.replace(told).is_some_and(|earlier| earlier != told) {
@@ -229,7 +261,9 @@ fn read_head(bytes: &[u8]) -> Result<Head, HttpFault> {
         } else if is("Transfer-Encoding") || is("Content-Encoding") {
             return Err(HttpFault::NoLength);
         } else if is("Connection") {
-            is_last = value().split(',').any(|word| word.trim().eq_ignore_ascii_case("close"));
+            is_last = value()
+                .split(',')
+                .any(|word| word.trim().eq_ignore_ascii_case("close"));
         } else if is(VERSION_HEADER) {
             version = value().parse().ok();
         }
@@ -240,7 +274,12 @@ fn read_head(bytes: &[u8]) -> Result<Head, HttpFault> {
         None if is_last => Framing::UntilClosed,
         None => return Err(HttpFault::NoLength),
     };
-    Ok(Head { status, version, framing, is_last })
+    Ok(Head {
+        status,
+        version,
+        framing,
+        is_last,
+    })
 }
 
 fn content_length(text: &str) -> Option<usize> {

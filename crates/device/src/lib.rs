@@ -3,10 +3,11 @@
 //!
 //! From the wire up, each layer without I/O until the last:
 //!
-//! * [`stack`]: SLIP, IPv4 and TCP. Every device has the same address on its own wire.
-//! * [`tls`]: one pinned certificate.
-//! * [`http`]: one request, one answer, limits.
-//! * [`channel`]: the three joined: bytes, time and a request in; bytes, an answer and the next wake-up out.
+//! * `stack`: SLIP, IPv4 and TCP. Every device has the same address on its own wire.
+//! * `tls`: one pinned certificate.
+//! * `http`: one request, one answer, limits.
+//! * `channel`: the three joined: bytes, time and a request in; bytes, an answer and the next wake-up out. It is not
+//!   public: whoever had it could send anything.
 //! * [`Session`]: the small driver that owns wire, channel and clock.
 //! * [`Verified`]: a connection whose device is known. Operations are its methods; when the connection ends they all
 //!   fail, and nothing reconnects by itself. [`Verified::finalize`] is the only door to an irreversible request and takes
@@ -16,20 +17,24 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
-pub mod channel;
+mod channel;
 mod entropy;
 mod error;
-pub mod http;
+#[doc(hidden)]
+pub mod fuzzing;
+mod http;
 mod session;
-pub mod stack;
+mod stack;
 pub mod timeouts;
-pub mod tls;
+mod tls;
 mod verified;
 
 pub use channel::{Progress, ProgressCell};
 pub use entropy::Entropy;
 pub use error::{DeviceError, DialogueFault, Lost};
+pub use http::{HttpFault, MOST_HEAD};
 pub use session::{Session, SessionConfig};
+pub use stack::StackCounters;
 pub use timeouts::Timeouts;
-pub use tls::{TrustAnchor, TrustAnchorError};
+pub use tls::{AZURE_SPHERE_DEVICE_PEM, TlsFault, TrustAnchor, TrustAnchorError};
 pub use verified::{Act, Dialogue, NotSent, Scope, Verified};

@@ -83,7 +83,10 @@ pub(crate) struct Inner {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("channel", &self.0.channel).field("failed", &self.0.failed).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("channel", &self.0.channel)
+            .field("failed", &self.0.failed)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,11 +102,21 @@ impl Session {
     ///
     /// # Errors
     /// When the wire cannot have the settings of a service UART.
-    pub fn new(mut wire: Box<dyn Wire>, clock: Clock, mut config: SessionConfig) -> Result<Self, DeviceError> {
-        wire.configure(LineSettings { baud: config.baud, ..LineSettings::SERVICE })?;
+    pub fn new(
+        mut wire: Box<dyn Wire>,
+        clock: Clock,
+        mut config: SessionConfig,
+    ) -> Result<Self, DeviceError> {
+        wire.configure(LineSettings {
+            baud: config.baud,
+            ..LineSettings::SERVICE
+        })?;
         // A packet is handed over when it is complete.
         wire.set_packet_boundary(Some(lineside_protocol::slip::END));
-        let stack = StackConfig { mtu: config.mtu, seed: config.entropy.next() };
+        let stack = StackConfig {
+            mtu: config.mtu,
+            seed: config.entropy.next(),
+        };
         let patience = Patience {
             connect: config.timeouts.connect,
             connect_tries: config.timeouts.connect_tries,
@@ -141,7 +154,10 @@ impl Session {
     /// Forgets everything that was under way, without telling the device: it was reset and knows nothing of it.
     pub fn forget(&mut self) {
         let inner = &mut *self.0;
-        let stack = StackConfig { mtu: inner.config.mtu, seed: inner.config.entropy.next() };
+        let stack = StackConfig {
+            mtu: inner.config.mtu,
+            seed: inner.config.entropy.next(),
+        };
         inner.channel.restart(stack, inner.clock.now());
         inner.out.clear();
         inner.written = 0;
@@ -197,7 +213,10 @@ impl Inner {
             if has_read || has_written {
                 continue;
             }
-            let wake = self.channel.next_wake(now).map_or(deadline, |wake| wake.min(deadline));
+            let wake = self
+                .channel
+                .next_wake(now)
+                .map_or(deadline, |wake| wake.min(deadline));
             // A wait that ends sooner is kept: time-outs move on with every packet, and setting a clock costs more
             // than waking once too often.
             if sleep.as_ref().is_none_or(|(at, _)| *at > wake || *at <= now) {
@@ -268,9 +287,10 @@ impl Inner {
 
     fn why(&self, fault: ChannelFault) -> DeviceError {
         match fault {
-            ChannelFault::NoAnswer => {
-                DeviceError::TcpTimeout { port: PORT, tries: self.config.timeouts.connect_tries }
-            }
+            ChannelFault::NoAnswer => DeviceError::TcpTimeout {
+                port: PORT,
+                tries: self.config.timeouts.connect_tries,
+            },
             ChannelFault::Refused => DeviceError::TcpRefused { port: PORT },
             ChannelFault::HandshakeTooSlow => DeviceError::TlsTooSlow,
             ChannelFault::Tls(fault) => match fault {
@@ -290,7 +310,9 @@ impl Inner {
     pub(crate) async fn goodbye(&mut self) {
         self.channel.close();
         let until = self.clock.now() + GOODBYE;
-        let _ = self.drive(until, |channel| channel.is_goodbye_said().then_some(())).await;
+        let _ = self
+            .drive(until, |channel| channel.is_goodbye_said().then_some(()))
+            .await;
         self.channel.abort(self.clock.now());
     }
 }

@@ -43,7 +43,7 @@ const PORTS: u16 = 16_384;
 
 /// What a stack needs to know.
 #[derive(Debug, Clone, Copy)]
-pub struct StackConfig {
+pub(crate) struct StackConfig {
     /// The longest packet in bytes that is sent or taken.
     pub mtu: usize,
     /// Randomness for sequence numbers and the first port. A stack that follows another on the same wire must get
@@ -53,11 +53,11 @@ pub struct StackConfig {
 
 /// Names one TCP connection of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TcpId(SocketHandle);
+pub(crate) struct TcpId(SocketHandle);
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TcpState {
+pub(crate) enum TcpState {
     /// Asked for, not answered yet.
     Connecting,
     /// Both ends may send.
@@ -80,14 +80,13 @@ pub struct StackCounters {
 }
 
 /// The IP end of one wire.
-pub struct Stack {
+pub(crate) struct Stack {
     interface: Interface,
     sockets: SocketSet<'static>,
     connections: Vec<Connection>,
     decoder: slip::Decoder,
     phy: Phy,
     next_port: u16,
-    is_dirty: bool,
 }
 
 struct Connection {
@@ -100,8 +99,15 @@ struct Connection {
 
 impl Stack {
     /// A stack without connections.
-    pub fn new(config: StackConfig, now: Instant) -> Self {
-        let mut phy = Phy { mtu: config.mtu, rx: Vec::new(), has_rx: false, tx: Vec::new(), packet: Vec::new(), sent: 0 };
+    pub(crate) fn new(config: StackConfig, now: Instant) -> Self {
+        let mut phy = Phy {
+            mtu: config.mtu,
+            rx: Vec::new(),
+            has_rx: false,
+            tx: Vec::new(),
+            packet: Vec::new(),
+            sent: 0,
+        };
         let mut settings = Config::new(HardwareAddress::Ip);
         settings.random_seed = config.seed;
         let mut interface = Interface::new(settings, &mut phy, tcp_time(now));
@@ -118,13 +124,13 @@ impl Stack {
             decoder: slip::Decoder::new(config.mtu),
             phy,
             // The high bits, so that neighbouring seeds do not give neighbouring ports.
-            next_port: u16::try_from(config.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50).unwrap_or(0) % PORTS,
-            is_dirty: true,
+            next_port: u16::try_from(config.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50).unwrap_or(0)
+                % PORTS,
         }
     }
 
     /// Begins a connection to a port of the device. Local ports come round again only after all 16 384 were used.
-    pub fn open(&mut self, port: u16) -> TcpId {
+    pub(crate) fn open(&mut self, port: u16) -> TcpId {
         self.clear_away();
         let mut socket = tcp::Socket::new(
             tcp::SocketBuffer::new(vec![0; RECEIVE_BUFFER]),
@@ -140,13 +146,17 @@ impl Stack {
         // Port 0 is the only one that cannot be connected to: such a connection is born refused.
         let _ = socket.connect(self.interface.context(), (IpAddress::v4(a, b, c, d), port), local);
         let id = TcpId(self.sockets.add(socket));
-        self.connections.push(Connection { id, was_open: false, is_closed_by_us: false, is_released: false });
-        self.is_dirty = true;
+        self.connections.push(Connection {
+            id,
+            was_open: false,
+            is_closed_by_us: false,
+            is_released: false,
+        });
         id
     }
 
     /// Where a connection stands. A connection that was forgotten is [`TcpState::Closed`].
-    pub fn state(&mut self, id: TcpId) -> TcpState {
+    pub(crate) fn state(&mut self, id: TcpId) -> TcpState {
         let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) else {
             return TcpState::Closed;
         };
@@ -162,50 +172,41 @@ impl Stack {
                 TcpState::PeerClosed
             }
             tcp::State::Closed if !connection.was_open && !connection.is_closed_by_us => TcpState::Refused,
-            tcp::State::Closed | tcp::State::Closing | tcp::State::LastAck | tcp::State::TimeWait => TcpState::Closed,
+            tcp::State::Closed | tcp::State::Closing | tcp::State::LastAck | tcp::State::TimeWait => {
+                TcpState::Closed
+            }
         }
     }
 
     /// Queues bytes to be sent and tells how many there was room for.
-    pub fn send(&mut self, id: TcpId, bytes: &[u8]) -> usize {
+    pub(crate) fn send(&mut self, id: TcpId, bytes: &[u8]) -> usize {
         let Some(socket) = self.socket(id) else { return 0 };
-        let taken = socket.send_slice(bytes).unwrap_or(0);
-        self.is_dirty |= taken > 0;
-        taken
+        socket.send_slice(bytes).unwrap_or(0)
     }
 
     /// Bytes that were queued and that the device has not acknowledged.
-    pub fn unacknowledged(&mut self, id: TcpId) -> usize {
+    pub(crate) fn unacknowledged(&mut self, id: TcpId) -> usize {
         self.socket(id).map_or(0, |socket| socket.send_queue())
     }
 
-    /// Room for more bytes to be sent.
-    pub fn send_room(&mut self, id: TcpId) -> usize {
-        self.socket(id).filter(|socket| socket.may_send()).map_or(0, |socket| socket.send_capacity() - socket.send_queue())
-    }
-
     /// Fetches what was received, in order; 0 when there is nothing now.
-    pub fn receive(&mut self, id: TcpId, into: &mut [u8]) -> usize {
+    pub(crate) fn receive(&mut self, id: TcpId, into: &mut [u8]) -> usize {
         let Some(socket) = self.socket(id) else { return 0 };
-        let got = socket.recv_slice(into).unwrap_or(0);
-        // The window may have to be opened again.
-        self.is_dirty |= got > 0;
-        got
+        socket.recv_slice(into).unwrap_or(0)
     }
 
     /// Ends our half of a connection after what is queued.
-    pub fn close(&mut self, id: TcpId) {
+    pub(crate) fn close(&mut self, id: TcpId) {
         if let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) {
             connection.is_closed_by_us = true;
         }
         if let Some(socket) = self.socket(id) {
             socket.close();
-            self.is_dirty = true;
         }
     }
 
     /// Ends a connection in an orderly way that nobody waits for.
-    pub fn release(&mut self, id: TcpId) {
+    pub(crate) fn release(&mut self, id: TcpId) {
         self.close(id);
         if let Some(connection) = self.connections.iter_mut().find(|connection| connection.id == id) {
             connection.is_released = true;
@@ -213,13 +214,14 @@ impl Stack {
     }
 
     /// True when the device knows that we send no more.
-    pub fn is_half_closed(&mut self, id: TcpId) -> bool {
+    pub(crate) fn is_half_closed(&mut self, id: TcpId) -> bool {
         use tcp::State::{Closed, FinWait2, TimeWait};
-        self.socket(id).is_none_or(|socket| matches!(socket.state(), FinWait2 | TimeWait | Closed))
+        self.socket(id)
+            .is_none_or(|socket| matches!(socket.state(), FinWait2 | TimeWait | Closed))
     }
 
     /// Ends a connection at once: the device is told with a reset in the next output, and nothing is left of it here.
-    pub fn abort(&mut self, id: TcpId, now: Instant) {
+    pub(crate) fn abort(&mut self, id: TcpId, now: Instant) {
         if let Some(socket) = self.socket(id) {
             socket.abort();
             self.egress(now);
@@ -231,14 +233,22 @@ impl Stack {
     }
 
     /// Takes bytes that came over the wire, cut anywhere.
-    pub fn input(&mut self, bytes: &[u8], now: Instant) {
-        let Self { interface, sockets, connections, decoder, phy, .. } = self;
+    pub(crate) fn input(&mut self, bytes: &[u8], now: Instant) {
+        let Self {
+            interface,
+            sockets,
+            connections,
+            decoder,
+            phy,
+            ..
+        } = self;
         decoder.push(bytes, |packet| {
             phy.rx.clear();
             phy.rx.extend_from_slice(packet);
             phy.has_rx = true;
             while phy.has_rx {
-                if interface.poll_ingress_single(tcp_time(now), phy, sockets) == PollIngressSingleResult::None {
+                if interface.poll_ingress_single(tcp_time(now), phy, sockets) == PollIngressSingleResult::None
+                {
                     phy.has_rx = false;
                 }
             }
@@ -247,11 +257,10 @@ impl Stack {
                 connection.was_open |= sockets.get::<tcp::Socket<'_>>(connection.id.0).may_send();
             }
         });
-        self.is_dirty = true;
     }
 
     /// Appends what is to be sent now to `out`, as long as little is waiting there.
-    pub fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
+    pub(crate) fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
         // What the stack answered by itself comes first.
         out.append(&mut self.phy.tx);
         std::mem::swap(out, &mut self.phy.tx);
@@ -261,20 +270,22 @@ impl Stack {
 
     /// When [`output`](Self::output) should be asked again although nothing came in, or `None` for never. Always
     /// later than `now`.
-    pub fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
         let at = self.interface.poll_at(tcp_time(now), &self.sockets)?;
-        let at = Instant::from_nanos(u64::try_from(at.total_micros()).unwrap_or(0).saturating_mul(1_000));
+        let at = Instant::from_nanos(
+            u64::try_from(at.total_micros())
+                .unwrap_or(0)
+                .saturating_mul(1_000),
+        );
         Some(at.max(now + SHORTEST_WAIT))
     }
 
-    /// True when a call since the last output may have made something to be sent.
-    pub const fn is_dirty(&self) -> bool {
-        self.is_dirty
-    }
-
     /// What was seen and sent so far.
-    pub const fn counters(&self) -> StackCounters {
-        StackCounters { slip: self.decoder.counters(), packets_sent: self.phy.sent }
+    pub(crate) const fn counters(&self) -> StackCounters {
+        StackCounters {
+            slip: self.decoder.counters(),
+            packets_sent: self.phy.sent,
+        }
     }
 
     fn socket(&mut self, id: TcpId) -> Option<&mut tcp::Socket<'static>> {
@@ -284,11 +295,19 @@ impl Stack {
 
     /// Removes released connections that are closed, and those that never get there.
     fn clear_away(&mut self) {
-        let Self { connections, sockets, .. } = self;
-        let mut spare = connections.iter().filter(|connection| connection.is_released).count();
+        let Self {
+            connections, sockets, ..
+        } = self;
+        let mut spare = connections
+            .iter()
+            .filter(|connection| connection.is_released)
+            .count();
         connections.retain(|connection| {
             use tcp::State::{Closed, TimeWait};
-            let is_done = matches!(sockets.get::<tcp::Socket<'_>>(connection.id.0).state(), Closed | TimeWait);
+            let is_done = matches!(
+                sockets.get::<tcp::Socket<'_>>(connection.id.0).state(),
+                Closed | TimeWait
+            );
             let goes = connection.is_released && (is_done || spare > MOST_RELEASED);
             if goes {
                 spare -= 1;
@@ -301,8 +320,9 @@ impl Stack {
     fn egress(&mut self, now: Instant) {
         let now = tcp_time(now);
         self.interface.poll_maintenance(now);
-        while self.interface.poll_egress(now, &mut self.phy, &mut self.sockets) == PollResult::SocketStateChanged {}
-        self.is_dirty = self.phy.tx.len() >= AHEAD;
+        while self.interface.poll_egress(now, &mut self.phy, &mut self.sockets)
+            == PollResult::SocketStateChanged
+        {}
     }
 }
 
@@ -339,12 +359,20 @@ impl phy::Device for Phy {
             return None;
         }
         self.has_rx = false;
-        let transmit = Transmit { tx: &mut self.tx, packet: &mut self.packet, sent: &mut self.sent };
+        let transmit = Transmit {
+            tx: &mut self.tx,
+            packet: &mut self.packet,
+            sent: &mut self.sent,
+        };
         Some((Received(&self.rx), transmit))
     }
 
     fn transmit(&mut self, _: TcpInstant) -> Option<Transmit<'_>> {
-        (self.tx.len() < AHEAD).then_some(Transmit { tx: &mut self.tx, packet: &mut self.packet, sent: &mut self.sent })
+        (self.tx.len() < AHEAD).then_some(Transmit {
+            tx: &mut self.tx,
+            packet: &mut self.packet,
+            sent: &mut self.sent,
+        })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {

@@ -71,7 +71,9 @@ impl TrustAnchor {
     /// # Errors
     /// When the text does not hold exactly one certificate.
     pub fn from_pem(pem: &str) -> Result<Self, TrustAnchorError> {
-        let fail = |reason: &dyn fmt::Display| TrustAnchorError { reason: reason.to_string() };
+        let fail = |reason: &dyn fmt::Display| TrustAnchorError {
+            reason: reason.to_string(),
+        };
         let mut certificates = CertificateDer::pem_slice_iter(pem.as_bytes());
         let certificate = match certificates.next() {
             Some(certificate) => certificate.map_err(|error| fail(&error))?,
@@ -82,7 +84,9 @@ impl TrustAnchor {
         }
         let mut roots = RootCertStore::empty();
         roots.add(certificate).map_err(|error| fail(&error))?;
-        Ok(Self { roots: Arc::new(roots) })
+        Ok(Self {
+            roots: Arc::new(roots),
+        })
     }
 }
 
@@ -116,7 +120,9 @@ impl TlsFault {
             rustls::Error::InvalidCertificate(certificate) => match certificate {
                 C::UnknownIssuer | C::BadSignature => Self::UnknownIssuer,
                 C::NotValidForName | C::NotValidForNameContext { .. } => Self::WrongName,
-                C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. } => Self::NotValidNow,
+                C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. } => {
+                    Self::NotValidNow
+                }
                 other => Self::BadCertificate(told(other)),
             },
             rustls::Error::NoCertificatesPresented => Self::BadCertificate("it showed none".to_owned()),
@@ -128,11 +134,16 @@ impl TlsFault {
 
 /// The words of the TLS library, which may repeat what a device sent: short and printable.
 fn told(error: &dyn fmt::Display) -> String {
-    error.to_string().chars().take(200).flat_map(char::escape_default).collect()
+    error
+        .to_string()
+        .chars()
+        .take(200)
+        .flat_map(char::escape_default)
+        .collect()
 }
 
 /// The client's end of one TLS connection, without I/O: encrypted bytes in and out, plain bytes in and out.
-pub struct Tls {
+pub(crate) struct Tls {
     connection: ClientConnection,
     fault: Option<TlsFault>,
     has_ended: bool,
@@ -149,9 +160,12 @@ impl fmt::Debug for Tls {
 
 impl Tls {
     /// Begins a connection. `wall_ms` is the time in milliseconds since 1970 at which certificates are judged.
-    pub fn new(anchor: &TrustAnchor, wall_ms: i64) -> Self {
+    pub(crate) fn new(anchor: &TrustAnchor, wall_ms: i64) -> Self {
         let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier { roots: Arc::clone(&anchor.roots), provider: Arc::clone(&provider) };
+        let verifier = Verifier {
+            roots: Arc::clone(&anchor.roots),
+            provider: Arc::clone(&provider),
+        };
         let mut config = ClientConfig::builder_with_details(provider, Arc::new(StationTime(wall_ms)))
             .with_safe_default_protocol_versions()
             .expect("ring has suites for TLS 1.2 and 1.3")
@@ -161,17 +175,22 @@ impl Tls {
         config.enable_sni = false;
         config.resumption = Resumption::disabled();
         let name = ServerName::try_from(PLACEHOLDER_NAME).expect("the placeholder is a DNS name");
-        let connection = ClientConnection::new(Arc::new(config), name).expect("nothing in these settings is missing");
-        Self { connection, fault: None, has_ended: false }
+        let connection =
+            ClientConnection::new(Arc::new(config), name).expect("nothing in these settings is missing");
+        Self {
+            connection,
+            fault: None,
+            has_ended: false,
+        }
     }
 
     /// True until both ends agreed on keys and the certificate was accepted.
-    pub fn is_handshaking(&self) -> bool {
+    pub(crate) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }
 
     /// True after the device said that it sends no more.
-    pub const fn has_ended(&self) -> bool {
+    pub(crate) const fn has_ended(&self) -> bool {
         self.has_ended
     }
 
@@ -179,7 +198,7 @@ impl Tls {
     ///
     /// # Errors
     /// When the connection is broken; an alert for the device then waits in [`write`](Self::write).
-    pub fn read(&mut self, mut encrypted: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsFault> {
+    pub(crate) fn read(&mut self, mut encrypted: &[u8], plain: &mut Vec<u8>) -> Result<(), TlsFault> {
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
@@ -215,7 +234,7 @@ impl Tls {
 
     /// Encrypts the beginning of `plain`, at most one record, and tells how much. Takes nothing while an earlier
     /// record still waits in [`write`](Self::write), so memory stays small.
-    pub fn encrypt(&mut self, plain: &[u8]) -> usize {
+    pub(crate) fn encrypt(&mut self, plain: &[u8]) -> usize {
         if self.connection.is_handshaking() || self.connection.wants_write() || plain.is_empty() {
             return 0;
         }
@@ -225,7 +244,7 @@ impl Tls {
 
     /// Hands encrypted bytes to `send`, which tells how many it took, until it takes none or nothing waits. True when
     /// nothing waits any more.
-    pub fn write(&mut self, send: impl FnMut(&[u8]) -> usize) -> bool {
+    pub(crate) fn write(&mut self, send: impl FnMut(&[u8]) -> usize) -> bool {
         let mut sink = Sink(send);
         while self.connection.wants_write() {
             match self.connection.write_tls(&mut sink) {
@@ -237,13 +256,13 @@ impl Tls {
     }
 
     /// Tells the device that nothing more will come.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.connection.send_close_notify();
     }
 }
 
 /// The longest plain text of one record (RFC 8446 5.1).
-pub const MOST_PLAIN: usize = 16_384;
+pub(crate) const MOST_PLAIN: usize = 16_384;
 
 struct Sink<F>(F);
 
@@ -287,7 +306,9 @@ fn check_certificate(
     verify_server_cert_signed_by_trust_anchor(&parsed, roots, intermediates, now, algorithms)?;
 
     let (_, certificate) = X509Certificate::from_der(leaf).map_err(|_| CertificateError::BadEncoding)?;
-    let names = certificate.subject_alternative_name().map_err(|_| CertificateError::BadEncoding)?;
+    let names = certificate
+        .subject_alternative_name()
+        .map_err(|_| CertificateError::BadEncoding)?;
     let is_ours = match names {
         Some(names) => names
             .value
@@ -299,7 +320,11 @@ fn check_certificate(
             .iter_common_name()
             .any(|name| name.as_str().is_ok_and(|name| name.eq_ignore_ascii_case(HOST))),
     };
-    if is_ours { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
+    if is_ours {
+        Ok(())
+    } else {
+        Err(CertificateError::NotValidForName.into())
+    }
 }
 
 #[derive(Debug)]
@@ -350,7 +375,9 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -362,17 +389,31 @@ mod tests {
     #[test]
     fn the_built_in_certificate_is_the_published_one() {
         let der = CertificateDer::from_pem_slice(AZURE_SPHERE_DEVICE_PEM.as_bytes()).unwrap();
-        let digest: String = Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digest, "0e61a3d4f961b6025ac0eac02b23b065490073a447c363258ccc46915260fbe5");
+        let digest: String = Sha256::digest(&der)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            digest,
+            "0e61a3d4f961b6025ac0eac02b23b065490073a447c363258ccc46915260fbe5"
+        );
         TrustAnchor::azure_sphere();
         let (_, certificate) = X509Certificate::from_der(&der).unwrap();
-        assert_eq!(certificate.validity().not_after.to_datetime().to_string(), "2038-05-17 0:04:03.0 +00:00:00");
+        assert_eq!(
+            certificate.validity().not_after.to_datetime().to_string(),
+            "2038-05-17 0:04:03.0 +00:00:00"
+        );
     }
 
     #[test]
     fn an_anchor_is_exactly_one_certificate() {
         let twice = format!("{AZURE_SPHERE_DEVICE_PEM}{AZURE_SPHERE_DEVICE_PEM}");
-        for text in ["", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &twice] {
+        for text in [
+            "",
+            "no certificate",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            &twice,
+        ] {
             assert!(TrustAnchor::from_pem(text).is_err(), "{text}");
         }
     }

@@ -20,7 +20,10 @@ pub struct Dialogue<'a> {
 
 impl fmt::Debug for Dialogue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialogue").field("port", &self.port).field("device", &self.verified.id).finish_non_exhaustive()
+        f.debug_struct("Dialogue")
+            .field("port", &self.port)
+            .field("device", &self.verified.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -35,9 +38,16 @@ impl Verified {
             return Err(self.is_over());
         }
         let tcp = self.session.inner().channel.stack().open(port);
-        let mut dialogue = Dialogue { verified: self, tcp, port, received: Vec::new() };
+        let mut dialogue = Dialogue {
+            verified: self,
+            tcp,
+            port,
+            received: Vec::new(),
+        };
         let state = dialogue
-            .drive(timeout, |state, _| (state != TcpState::Connecting).then_some(state))
+            .drive(timeout, |state, _| {
+                (state != TcpState::Connecting).then_some(state)
+            })
             .await?
             .ok_or(DeviceError::TcpTimeout { port, tries: 1 })?;
         match state {
@@ -54,7 +64,12 @@ impl Dialogue<'_> {
     /// # Errors
     /// [`DeviceError::Dialogue`] when no line of at most `most` bytes comes within `timeout`, or as
     /// [`Verified::dialogue`].
-    pub async fn exchange_line(&mut self, line: &[u8], most: usize, timeout: Duration) -> Result<Vec<u8>, DeviceError> {
+    pub async fn exchange_line(
+        &mut self,
+        line: &[u8],
+        most: usize,
+        timeout: Duration,
+    ) -> Result<Vec<u8>, DeviceError> {
         let until = self.verified.clock().now() + timeout;
         self.send_line(line, timeout).await?;
         let left = until.saturating_since(self.verified.clock().now());
@@ -100,7 +115,11 @@ impl Dialogue<'_> {
                             line.pop();
                         }
                         let is_too_long = line.len() > most;
-                        return Some(if is_too_long { Err(DialogueFault::TooLong { most }) } else { Ok(line) });
+                        return Some(if is_too_long {
+                            Err(DialogueFault::TooLong { most })
+                        } else {
+                            Ok(line)
+                        });
                     }
                     // One more byte than a line without its end may have.
                     if received.len() > most + 1 {
@@ -121,7 +140,10 @@ impl Dialogue<'_> {
     }
 
     fn judge<T>(&self, result: Result<T, DialogueFault>) -> Result<T, DeviceError> {
-        result.map_err(|fault| DeviceError::Dialogue { port: self.port, fault })
+        result.map_err(|fault| DeviceError::Dialogue {
+            port: self.port,
+            fault,
+        })
     }
 
     /// Moves bytes until `until` yields something; `None` when the time is over first.

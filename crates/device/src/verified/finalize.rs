@@ -102,7 +102,9 @@ impl Verified {
             return Act::NotSent(why);
         }
         let operation = Operation::SetManufacturingState;
-        let body = body_of(&Manufacturing { manufacturing_state: permit.target() });
+        let body = body_of(&Manufacturing {
+            manufacturing_state: permit.target(),
+        });
         let sent = self
             .exchange(operation, None, body, None, Leave::By(&permit))
             .await
@@ -112,9 +114,14 @@ impl Verified {
         match (sent, after) {
             (_, Ok(state)) if state == permit.target() => Act::Confirmed,
             // A clear no: the device decided before it did anything (`device-rest-api.md` 2).
-            (Err(error @ DeviceError::Status { status: 400..=499, .. }), Ok(state)) if state == permit.from() => {
-                Act::Refused(error)
-            }
+            (
+                Err(
+                    error @ DeviceError::Status {
+                        status: 400..=499, ..
+                    },
+                ),
+                Ok(state),
+            ) if state == permit.from() => Act::Refused(error),
             (Err(error), _) | (Ok(_), Err(error)) => Act::Unclear(error),
             (Ok(_), Ok(_)) => Act::Unclear(DeviceError::NotDone { operation }),
         }
@@ -132,7 +139,10 @@ impl Verified {
             return Err(NotSent::Another("connection"));
         }
         if permit.writes() != self.writes {
-            return Err(NotSent::WrittenSince { permitted: permit.writes(), now: self.writes });
+            return Err(NotSent::WrittenSince {
+                permitted: permit.writes(),
+                now: self.writes,
+            });
         }
         let found_s = self.status().await.map_err(NotSent::LookFailed)?.uptime;
         let proven_s = permit.uptime_s();

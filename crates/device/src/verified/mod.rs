@@ -159,9 +159,10 @@ impl Verified {
     async fn read_identity(&mut self) -> Result<Security, DeviceError> {
         let security: Security = self.call(Operation::GetSecurityState, None, Bytes::new()).await?;
         match security.device_identity_public_key {
-            Some(key) if key != security.device_identifier => {
-                Err(DeviceError::IdChanged { expected: security.device_identifier, found: key })
-            }
+            Some(key) if key != security.device_identifier => Err(DeviceError::IdChanged {
+                expected: security.device_identifier,
+                found: key,
+            }),
             _ => Ok(security),
         }
     }
@@ -173,7 +174,9 @@ impl Verified {
         item: Option<&str>,
         body: Bytes,
     ) -> Result<T, DeviceError> {
-        let answer = self.exchange(operation, item, body, None, Leave::Harmless).await?;
+        let answer = self
+            .exchange(operation, item, body, None, Leave::Harmless)
+            .await?;
         Ok(json::read_answer(operation, &answer.body)?)
     }
 
@@ -245,17 +248,23 @@ impl Verified {
             Ok(answer)
         } else {
             let code = answer::error_code(&answer.body);
-            Err(DeviceError::Status { operation, status: answer.status, code })
+            Err(DeviceError::Status {
+                operation,
+                status: answer.status,
+                code,
+            })
         }
     }
 
     /// Why nothing can be asked any more.
     fn is_over(&mut self) -> DeviceError {
-        let why = *self.lost.get_or_insert_with(|| match self.session.inner().channel.event() {
-            Some(Event::Over(fault)) => lost_by(&fault),
-            _ if self.session.inner().channel.is_ending() => Lost::Closed,
-            _ => Lost::CutShort,
-        });
+        let why = *self
+            .lost
+            .get_or_insert_with(|| match self.session.inner().channel.event() {
+                Some(Event::Over(fault)) => lost_by(&fault),
+                _ if self.session.inner().channel.is_ending() => Lost::Closed,
+                _ => Lost::CutShort,
+            });
         DeviceError::ConnectionLost { why }
     }
 
@@ -290,4 +299,3 @@ const fn most_body(operation: Operation) -> usize {
 fn body_of<T: serde::Serialize>(value: &T) -> Bytes {
     Bytes::from(json::to_request_json(value))
 }
-

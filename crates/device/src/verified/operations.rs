@@ -15,8 +15,8 @@ use lineside_protocol::rest::network::{
 };
 use lineside_protocol::rest::status::{AbiVersions, Done, OsVersion, Restarting, Status};
 use lineside_protocol::rest::wifi::{
-    AddNetworkRequest, ChangeNetworkRequest, ChangeWifiInterfaceRequest, Diagnosis, Diagnostics, Network, Networks,
-    Scan, WifiInterface,
+    AddNetworkRequest, ChangeNetworkRequest, ChangeWifiInterfaceRequest, Diagnosis, Diagnostics, Network,
+    Networks, Scan, WifiInterface,
 };
 use lineside_protocol::rest::{Operation, json};
 use lineside_terms::{Capability, ComponentId, ManufacturingState, SecurityState};
@@ -87,7 +87,10 @@ impl Verified {
     pub async fn security_state(&mut self) -> Answered<SecurityState> {
         let security = self.read_identity().await?;
         if security.device_identifier != self.id {
-            return Err(DeviceError::IdChanged { expected: self.id, found: security.device_identifier });
+            return Err(DeviceError::IdChanged {
+                expected: self.id,
+                found: security.device_identifier,
+            });
         }
         self.security = security.security_state;
         Ok(self.security)
@@ -111,7 +114,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn manufacturing_state(&mut self) -> Answered<ManufacturingState> {
-        let answer: Manufacturing = self.call(Operation::GetManufacturingState, None, Bytes::new()).await?;
+        let answer: Manufacturing = self
+            .call(Operation::GetManufacturingState, None, Bytes::new())
+            .await?;
         Ok(answer.manufacturing_state)
     }
 
@@ -123,7 +128,13 @@ impl Verified {
     /// As every request.
     pub async fn look(&mut self, cause: EpochCause) -> Answered<Look> {
         let state = self.manufacturing_state().await?;
-        Ok(Look { device: self.id, epoch: self.epoch, cause, state, taken_at: self.clock().now() })
+        Ok(Look {
+            device: self.id,
+            epoch: self.epoch,
+            cause,
+            state,
+            taken_at: self.clock().now(),
+        })
     }
 
     /// Sends an image package to be staged. Nothing installed changes. `progress` shows how far it has come.
@@ -134,7 +145,9 @@ impl Verified {
     /// As every request; the device checks package and signature.
     pub async fn stage(&mut self, package: Bytes, progress: Option<ProgressCell>) -> Answered<()> {
         let operation = Operation::Stage;
-        let answer = self.exchange(operation, None, package, progress, Leave::Harmless).await?;
+        let answer = self
+            .exchange(operation, None, package, progress, Leave::Harmless)
+            .await?;
         json::read_answer::<Done>(operation, &answer.body)?;
         Ok(())
     }
@@ -147,7 +160,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn install(&mut self, mode: AppControlMode) -> Answered<Restarting> {
-        let body = body_of(&InstallRequest { app_control_mode: mode });
+        let body = body_of(&InstallRequest {
+            app_control_mode: mode,
+        });
         let answer = self.call(Operation::Install, None, body).await?;
         Ok(self.heed(answer))
     }
@@ -160,7 +175,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn delete_image(&mut self, component: ComponentId) -> Answered<Restarting> {
-        let answer = self.call(Operation::DeleteImage, Some(&component.to_string()), Bytes::new()).await?;
+        let answer = self
+            .call(Operation::DeleteImage, Some(&component.to_string()), Bytes::new())
+            .await?;
         Ok(self.heed(answer))
     }
 
@@ -183,7 +200,12 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn app_status(&mut self, component: ComponentId) -> Answered<AppStatus> {
-        self.call(Operation::GetAppStatus, Some(&component.to_string()), Bytes::new()).await
+        self.call(
+            Operation::GetAppStatus,
+            Some(&component.to_string()),
+            Bytes::new(),
+        )
+        .await
     }
 
     /// Starts, stops or debugs an application; needs appDevelopment.
@@ -193,7 +215,12 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn control_app(&mut self, component: ComponentId, trigger: Trigger) -> Answered<AppStatus> {
-        self.call(Operation::ControlApp, Some(&component.to_string()), body_of(&ControlRequest { trigger })).await
+        self.call(
+            Operation::ControlApp,
+            Some(&component.to_string()),
+            body_of(&ControlRequest { trigger }),
+        )
+        .await
     }
 
     /// Mutable storage of an application.
@@ -203,7 +230,8 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn app_quota(&mut self, component: ComponentId) -> Answered<Quota> {
-        self.call(Operation::GetAppQuota, Some(&component.to_string()), Bytes::new()).await
+        self.call(Operation::GetAppQuota, Some(&component.to_string()), Bytes::new())
+            .await
     }
 
     /// One network interface.
@@ -222,8 +250,14 @@ impl Verified {
     ///
     /// # Errors
     /// As every request.
-    pub async fn change_net_interface(&mut self, name: &str, change: &ChangeInterfaceRequest) -> Answered<()> {
-        let _: Done = self.call(Operation::ChangeInterface, Some(name), body_of(change)).await?;
+    pub async fn change_net_interface(
+        &mut self,
+        name: &str,
+        change: &ChangeInterfaceRequest,
+    ) -> Answered<()> {
+        let _: Done = self
+            .call(Operation::ChangeInterface, Some(name), body_of(change))
+            .await?;
         Ok(())
     }
 
@@ -266,7 +300,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn add_certificate(&mut self, id: &str, certificate: &AddCertRequest) -> Answered<()> {
-        let _: Done = self.call(Operation::AddCert, Some(id), body_of(certificate)).await?;
+        let _: Done = self
+            .call(Operation::AddCert, Some(id), body_of(certificate))
+            .await?;
         Ok(())
     }
 
@@ -298,7 +334,8 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn wifi_network(&mut self, id: i32) -> Answered<Network> {
-        self.call(Operation::GetWifiNetwork, Some(&id.to_string()), Bytes::new()).await
+        self.call(Operation::GetWifiNetwork, Some(&id.to_string()), Bytes::new())
+            .await
     }
 
     /// Changes a Wi-Fi network.
@@ -308,7 +345,12 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn wifi_change(&mut self, id: i32, change: &ChangeNetworkRequest) -> Answered<Network> {
-        self.call(Operation::ChangeWifiNetwork, Some(&id.to_string()), body_of(change)).await
+        self.call(
+            Operation::ChangeWifiNetwork,
+            Some(&id.to_string()),
+            body_of(change),
+        )
+        .await
     }
 
     /// Deletes a Wi-Fi network. Numbers are given out anew: be sure that the network still has this one.
@@ -318,7 +360,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn wifi_delete(&mut self, id: i32) -> Answered<()> {
-        let _: Done = self.call(Operation::DeleteWifiNetwork, Some(&id.to_string()), Bytes::new()).await?;
+        let _: Done = self
+            .call(Operation::DeleteWifiNetwork, Some(&id.to_string()), Bytes::new())
+            .await?;
         Ok(())
     }
 
@@ -329,7 +373,12 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn wifi_diagnosis(&mut self, id: i32) -> Answered<Diagnosis> {
-        self.call(Operation::GetWifiNetworkDiagnostics, Some(&id.to_string()), Bytes::new()).await
+        self.call(
+            Operation::GetWifiNetworkDiagnostics,
+            Some(&id.to_string()),
+            Bytes::new(),
+        )
+        .await
     }
 
     /// Reloads the Wi-Fi configuration, or switches power savings.
@@ -339,7 +388,9 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn change_wifi_interface(&mut self, change: &ChangeWifiInterfaceRequest) -> Answered<()> {
-        let _: Done = self.call(Operation::ChangeWifiInterface, None, body_of(change)).await?;
+        let _: Done = self
+            .call(Operation::ChangeWifiInterface, None, body_of(change))
+            .await?;
         Ok(())
     }
 
@@ -350,7 +401,10 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn log(&mut self) -> Answered<Vec<u8>> {
-        Ok(self.exchange(Operation::GetLog, None, Bytes::new(), None, Leave::Harmless).await?.body)
+        Ok(self
+            .exchange(Operation::GetLog, None, Bytes::new(), None, Leave::Harmless)
+            .await?
+            .body)
     }
 
     /// Error report data, raw (`device-rest-api.md` 3.7).
@@ -360,7 +414,10 @@ impl Verified {
     /// # Errors
     /// As every request.
     pub async fn telemetry(&mut self) -> Answered<Vec<u8>> {
-        Ok(self.exchange(Operation::GetTelemetry, None, Bytes::new(), None, Leave::Harmless).await?.body)
+        Ok(self
+            .exchange(Operation::GetTelemetry, None, Bytes::new(), None, Leave::Harmless)
+            .await?
+            .body)
     }
 
     /// Discards error report data.

@@ -3,8 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -28,29 +27,29 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 /// 2026-11-22.
-pub const WALL_MS: i64 = 1_795_305_600_000;
+pub(crate) const WALL_MS: i64 = 1_795_305_600_000;
 
-pub const NAME: &str = "*.devices.sphere.azure.local";
+pub(crate) const NAME: &str = "*.devices.sphere.azure.local";
 
 /// The id of every test device unless it is told another.
-pub fn id_text(digit: char) -> String {
+pub(crate) fn id_text(digit: char) -> String {
     digit.to_string().repeat(128)
 }
 
 // ---- certificates
 
-pub struct Authority {
-    pub pem: String,
-    pub config: Arc<ServerConfig>,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
+    pub(crate) config: Arc<ServerConfig>,
 }
 
 #[derive(Clone)]
-pub struct Leaf {
-    pub alternative_names: Vec<String>,
-    pub common_name: &'static str,
-    pub from_year: i32,
-    pub until_year: i32,
-    pub versions: &'static [&'static rustls::SupportedProtocolVersion],
+pub(crate) struct Leaf {
+    pub(crate) alternative_names: Vec<String>,
+    pub(crate) common_name: &'static str,
+    pub(crate) from_year: i32,
+    pub(crate) until_year: i32,
+    pub(crate) versions: &'static [&'static rustls::SupportedProtocolVersion],
 }
 
 impl Default for Leaf {
@@ -66,14 +65,16 @@ impl Default for Leaf {
 }
 
 impl Authority {
-    pub fn new(leaf: &Leaf) -> Self {
+    pub(crate) fn new(leaf: &Leaf) -> Self {
         let mut ca = CertificateParams::default();
         ca.distinguished_name.push(DnType::CommonName, "a test authority");
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
         let mut params = CertificateParams::new(leaf.alternative_names.clone()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, leaf.common_name);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, leaf.common_name);
         params.not_before = date_time_ymd(leaf.from_year, 1, 1);
         params.not_after = date_time_ymd(leaf.until_year, 1, 1);
         let key = KeyPair::generate().unwrap();
@@ -85,7 +86,10 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        Self { pem: ca.pem(), config: Arc::new(config) }
+        Self {
+            pem: ca.pem(),
+            config: Arc::new(config),
+        }
     }
 }
 
@@ -94,35 +98,35 @@ thread_local! {
     static ORDINARY: Rc<Authority> = Rc::new(Authority::new(&Leaf::default()));
 }
 
-pub fn ordinary() -> Rc<Authority> {
+pub(crate) fn ordinary() -> Rc<Authority> {
     ORDINARY.with(Rc::clone)
 }
 
 // ---- what the device is asked and answers
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
-    pub method: String,
-    pub path: String,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Asked {
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Everything that is sent, head and body.
-    pub bytes: Vec<u8>,
-    pub then: Then,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) then: Then,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Then {
+pub(crate) enum Then {
     KeepOpen,
     /// Says goodbye in TLS and TCP.
     Close,
@@ -132,26 +136,37 @@ pub enum Then {
     Freeze,
 }
 
-pub fn json(status: u16, body: &str) -> Reply {
+pub(crate) fn json(status: u16, body: &str) -> Reply {
     let head = format!(
         "HTTP/1.1 {status} X\r\nREST-API-Version: 4.6.0\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    Reply { bytes: format!("{head}{body}").into_bytes(), then: Then::KeepOpen }
+    Reply {
+        bytes: format!("{head}{body}").into_bytes(),
+        then: Then::KeepOpen,
+    }
 }
 
-pub fn raw(bytes: impl Into<Vec<u8>>, then: Then) -> Reply {
-    Reply { bytes: bytes.into(), then }
+pub(crate) fn raw(bytes: impl Into<Vec<u8>>, then: Then) -> Reply {
+    Reply {
+        bytes: bytes.into(),
+        then,
+    }
 }
 
-pub type Handler = Box<dyn FnMut(&Asked) -> Reply>;
+pub(crate) type Handler = Box<dyn FnMut(&Asked) -> Reply>;
 
 /// Answers like a device in Module1Complete.
-pub fn healthy(asked: &Asked) -> Reply {
+pub(crate) fn healthy(asked: &Asked) -> Reply {
     match asked.line().as_str() {
         "GET /device/security_state" => {
             let id = id_text('a');
-            json(200, &format!(r#"{{"securityState":"SECURE","deviceIdentifier":"{id}","deviceIdentityPublicKey":"{id}"}}"#))
+            json(
+                200,
+                &format!(
+                    r#"{{"securityState":"SECURE","deviceIdentifier":"{id}","deviceIdentityPublicKey":"{id}"}}"#
+                ),
+            )
         }
         "GET /status" => json(200, r#"{"uptime":634}"#),
         "GET /osversion" => json(200, r#"{"osversion":"24.06"}"#),
@@ -172,7 +187,7 @@ pub fn healthy(asked: &Asked) -> Reply {
 
 // ---- the device's end of the wire
 
-pub struct Peer {
+pub(crate) struct Peer {
     wire: MemoryWire,
     clock: Clock,
     mtu: usize,
@@ -183,8 +198,11 @@ pub struct Peer {
     services: Vec<Service>,
     tls: Arc<ServerConfig>,
     handler: Handler,
-    is_frozen: bool,
-    pub asked: Rc<RefCell<Vec<Asked>>>,
+    /// Nothing is taken and nothing said any more.
+    pub(crate) is_frozen: Rc<Cell<bool>>,
+    /// Kept while nothing happens, so that the clock wakes us.
+    wait: Option<lineside_link::Sleep>,
+    pub(crate) asked: Rc<RefCell<Vec<Asked>>>,
 }
 
 struct Service {
@@ -197,28 +215,46 @@ struct Service {
 }
 
 /// What listens besides 443: an application that answers each line through this.
-pub type Application = fn(&str) -> Option<String>;
+pub(crate) type Application = fn(&str) -> Option<String>;
 
-pub struct PeerConfig {
-    pub mtu: usize,
-    pub window: usize,
-    pub listens: bool,
-    pub application: Option<(u16, Application)>,
+pub(crate) struct PeerConfig {
+    pub(crate) mtu: usize,
+    pub(crate) window: usize,
+    pub(crate) listens: bool,
+    pub(crate) application: Option<(u16, Application)>,
 }
 
 impl Default for PeerConfig {
     fn default() -> Self {
-        Self { mtu: 1500, window: 16_384, listens: true, application: None }
+        Self {
+            mtu: 1500,
+            window: 16_384,
+            listens: true,
+            application: None,
+        }
     }
 }
 
 impl Peer {
-    pub fn new(wire: MemoryWire, clock: Clock, config: &PeerConfig, tls: Arc<ServerConfig>, handler: Handler) -> Self {
-        let mut phy = Card { mtu: config.mtu, rx: None, tx: Vec::new() };
+    pub(crate) fn new(
+        wire: MemoryWire,
+        clock: Clock,
+        config: &PeerConfig,
+        tls: Arc<ServerConfig>,
+        handler: Handler,
+    ) -> Self {
+        let mut phy = Card {
+            mtu: config.mtu,
+            rx: None,
+            tx: Vec::new(),
+        };
         let mut settings = Config::new(HardwareAddress::Ip);
         settings.random_seed = 4711;
         let mut interface = Interface::new(settings, &mut phy, time(clock.now()));
-        interface.update_ip_addrs(|list| list.push(IpCidr::new(IpAddress::v4(192, 168, 35, 2), 24)).unwrap());
+        interface.update_ip_addrs(|list| {
+            list.push(IpCidr::new(IpAddress::v4(192, 168, 35, 2), 24))
+                .unwrap()
+        });
         let mut sockets = SocketSet::new(Vec::new());
         let mut services = Vec::new();
         let ports = std::iter::repeat_n(443, if config.listens { 3 } else { 0 });
@@ -229,8 +265,14 @@ impl Peer {
             socket.set_ack_delay(None);
             socket.listen(port).unwrap();
             let socket = sockets.add(socket);
-            let service =
-                Service { socket, port, secure: None, received: Vec::new(), to_send: Vec::new(), then: Then::KeepOpen };
+            let service = Service {
+                socket,
+                port,
+                secure: None,
+                received: Vec::new(),
+                to_send: Vec::new(),
+                then: Then::KeepOpen,
+            };
             services.push(service);
         }
         let mut handler = handler;
@@ -253,15 +295,15 @@ impl Peer {
             services,
             tls,
             handler,
-            is_frozen: false,
+            is_frozen: Rc::default(),
+            wait: None,
             asked: Rc::default(),
         }
     }
 
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut out: Vec<u8> = Vec::new();
         let mut inbox = [0; 2048];
-        let mut wait: Option<lineside_link::Sleep> = None;
         poll_fn(move |cx| {
             loop {
                 let now = self.clock.now();
@@ -270,6 +312,9 @@ impl Peer {
                     Poll::Ready(Ok(count)) => {
                         moved = true;
                         for packet in self.framer.push(&inbox[..count]) {
+                            if self.is_frozen.get() {
+                                continue;
+                            }
                             self.phy.rx = Some(packet);
                             self.interface.poll(time(now), &mut self.phy, &mut self.sockets);
                         }
@@ -277,7 +322,7 @@ impl Peer {
                     Poll::Ready(Err(_)) => return Poll::Ready(()),
                     Poll::Pending => {}
                 }
-                if !self.is_frozen {
+                if !self.is_frozen.get() {
                     self.serve();
                     if out.len() < 2 * self.mtu {
                         self.interface.poll(time(now), &mut self.phy, &mut self.sockets);
@@ -298,10 +343,16 @@ impl Peer {
                     continue;
                 }
                 let delay = self.interface.poll_delay(time(now), &self.sockets);
-                wait = delay.map(|delay| self.clock.sleep(Duration::from_micros(delay.total_micros().max(500))));
-                match &mut wait {
-                    Some(sleep) if Pin::new(&mut *sleep).poll(cx).is_ready() => {}
-                    _ => return Poll::Pending,
+                self.wait = delay.map(|delay| {
+                    self.clock
+                        .sleep(Duration::from_micros(delay.total_micros().max(500)))
+                });
+                if self
+                    .wait
+                    .as_mut()
+                    .is_none_or(|sleep| Pin::new(sleep).poll(cx).is_pending())
+                {
+                    return Poll::Pending;
                 }
             }
         })
@@ -342,7 +393,9 @@ impl Peer {
                 let reply = (self.handler)(&asked);
                 service.to_send.extend_from_slice(&reply.bytes);
                 service.then = reply.then;
-                self.is_frozen |= reply.then == Then::Freeze;
+                if reply.then == Then::Freeze {
+                    self.is_frozen.set(true);
+                }
             }
             match &mut service.secure {
                 Some(tls) => {
@@ -362,7 +415,10 @@ impl Peer {
                         }
                         assert_eq!(socket.send_slice(&encrypted).unwrap(), encrypted.len());
                     }
-                    if service.then != Then::KeepOpen && service.to_send.is_empty() && !tls.wants_write() {
+                    if matches!(service.then, Then::Close | Then::Cut)
+                        && service.to_send.is_empty()
+                        && !tls.wants_write()
+                    {
                         socket.close();
                     }
                 }
@@ -383,13 +439,22 @@ fn take_request(bytes: &mut Vec<u8>, is_http: bool) -> Option<Asked> {
         let end = bytes.iter().position(|byte| *byte == b'\n')?;
         let line: Vec<u8> = bytes.drain(..=end).collect();
         let path = String::from_utf8_lossy(&line[..end]).into_owned();
-        return Some(Asked { method: "LINE".into(), path, head: String::new(), body: Vec::new() });
+        return Some(Asked {
+            method: "LINE".into(),
+            path,
+            head: String::new(),
+            body: Vec::new(),
+        });
     }
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let length = head
         .lines()
-        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|text| text.trim().parse().unwrap()))
+        .find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")
+                .map(|text| text.trim().parse().unwrap())
+        })
         .unwrap_or(0);
     if bytes.len() < end + length {
         return None;
@@ -398,7 +463,12 @@ fn take_request(bytes: &mut Vec<u8>, is_http: bool) -> Option<Asked> {
     bytes.drain(..end + length);
     let mut words = head.split(' ');
     let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
-    Some(Asked { method, path, head, body })
+    Some(Asked {
+        method,
+        path,
+        head,
+        body,
+    })
 }
 
 fn time(now: Instant) -> smoltcp::time::Instant {
@@ -490,21 +560,31 @@ impl TxToken for Out<'_> {
 
 /// A cable that takes time and loses pieces.
 #[derive(Clone, Copy)]
-pub struct Cable {
-    pub bytes_per_second: u64,
+pub(crate) struct Cable {
+    pub(crate) bytes_per_second: u64,
     /// Each piece of up to this many bytes arrives at once.
-    pub piece: usize,
+    pub(crate) piece: usize,
     /// One in so many pieces is lost; 0 for none.
-    pub lost_one_in: u64,
+    pub(crate) lost_one_in: u64,
 }
 
-async fn carry(clock: Clock, cable: Cable, from: Rc<RefCell<MemoryWire>>, to: Rc<RefCell<MemoryWire>>, seed: u64) {
+async fn carry(
+    clock: Clock,
+    cable: Cable,
+    from: Rc<RefCell<MemoryWire>>,
+    to: Rc<RefCell<MemoryWire>>,
+    seed: u64,
+) {
     let mut free_at = clock.now();
     let mut random = seed;
     let mut buffer = vec![0; cable.piece];
     loop {
-        let Ok(count) = poll_fn(|cx: &mut Context<'_>| from.borrow_mut().poll_read(cx, &mut buffer)).await else { return };
-        free_at = free_at.max(clock.now()) + Duration::from_nanos(count as u64 * 1_000_000_000 / cable.bytes_per_second);
+        let Ok(count) = poll_fn(|cx: &mut Context<'_>| from.borrow_mut().poll_read(cx, &mut buffer)).await
+        else {
+            return;
+        };
+        free_at = free_at.max(clock.now())
+            + Duration::from_nanos(count as u64 * 1_000_000_000 / cable.bytes_per_second);
         clock.sleep_until(free_at).await;
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         if cable.lost_one_in > 0 && (random >> 33).is_multiple_of(cable.lost_one_in) {
@@ -519,21 +599,22 @@ async fn carry(clock: Clock, cable: Cable, from: Rc<RefCell<MemoryWire>>, to: Rc
     }
 }
 
-pub struct Bench {
-    pub pool: LocalPool,
-    pub clock: Clock,
-    pub hands: Hands,
-    pub asked: Rc<RefCell<Vec<Asked>>>,
-    pub session: Option<Session>,
+pub(crate) struct Bench {
+    pub(crate) pool: LocalPool,
+    pub(crate) clock: Clock,
+    pub(crate) hands: Hands,
+    pub(crate) asked: Rc<RefCell<Vec<Asked>>>,
+    pub(crate) session: Option<Session>,
+    pub(crate) is_frozen: Rc<Cell<bool>>,
 }
 
-pub struct Setup {
-    pub peer: PeerConfig,
-    pub authority: Rc<Authority>,
-    pub anchor: Option<TrustAnchor>,
-    pub cable: Option<Cable>,
-    pub handler: Handler,
-    pub adjust: fn(&mut SessionConfig),
+pub(crate) struct Setup {
+    pub(crate) peer: PeerConfig,
+    pub(crate) authority: Rc<Authority>,
+    pub(crate) anchor: Option<TrustAnchor>,
+    pub(crate) cable: Option<Cable>,
+    pub(crate) handler: Handler,
+    pub(crate) adjust: fn(&mut SessionConfig),
 }
 
 impl Default for Setup {
@@ -549,7 +630,7 @@ impl Default for Setup {
     }
 }
 
-pub fn config(authority: &Authority) -> SessionConfig {
+pub(crate) fn config(authority: &Authority) -> SessionConfig {
     let mut config = SessionConfig::new(WALL_MS);
     config.anchor = TrustAnchor::from_pem(&authority.pem).unwrap();
     config.entropy = Entropy::Seeded(1);
@@ -557,7 +638,7 @@ pub fn config(authority: &Authority) -> SessionConfig {
 }
 
 impl Bench {
-    pub fn new(setup: Setup) -> Self {
+    pub(crate) fn new(setup: Setup) -> Self {
         let (clock, hands) = Clock::by_hand();
         let pool = LocalPool::new();
         let (near, far) = match setup.cable {
@@ -566,13 +647,22 @@ impl Bench {
                 let ((near, a), (b, far)) = (memory::pair(4096), memory::pair(4096));
                 let (a, b) = (Rc::new(RefCell::new(a)), Rc::new(RefCell::new(b)));
                 let spawner = pool.spawner();
-                spawner.spawn_local(carry(clock.clone(), cable, Rc::clone(&a), Rc::clone(&b), 5)).unwrap();
+                spawner
+                    .spawn_local(carry(clock.clone(), cable, Rc::clone(&a), Rc::clone(&b), 5))
+                    .unwrap();
                 spawner.spawn_local(carry(clock.clone(), cable, b, a, 6)).unwrap();
                 (near, far)
             }
         };
-        let peer = Peer::new(far, clock.clone(), &setup.peer, Arc::clone(&setup.authority.config), setup.handler);
+        let peer = Peer::new(
+            far,
+            clock.clone(),
+            &setup.peer,
+            Arc::clone(&setup.authority.config),
+            setup.handler,
+        );
         let asked = Rc::clone(&peer.asked);
+        let is_frozen = Rc::clone(&peer.is_frozen);
         pool.spawner().spawn_local(peer.run()).unwrap();
         let mut config = config(&setup.authority);
         if let Some(anchor) = setup.anchor {
@@ -580,23 +670,36 @@ impl Bench {
         }
         (setup.adjust)(&mut config);
         let session = Session::new(Box::new(near), clock.clone(), config).unwrap();
-        Self { pool, clock, hands, asked, session: Some(session) }
+        Self {
+            pool,
+            clock,
+            hands,
+            asked,
+            session: Some(session),
+            is_frozen,
+        }
     }
 
     /// Runs to the end, moving the clock whenever nothing else can go on.
-    pub fn run<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
+    pub(crate) fn run<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
         run(&mut self.pool, &self.hands, future)
     }
 
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.asked.borrow().iter().map(Asked::line).collect()
     }
 }
 
-pub fn run<T: 'static>(pool: &mut LocalPool, hands: &Hands, future: impl Future<Output = T> + 'static) -> T {
+pub(crate) fn run<T: 'static>(
+    pool: &mut LocalPool,
+    hands: &Hands,
+    future: impl Future<Output = T> + 'static,
+) -> T {
     let found = Rc::new(RefCell::new(None));
     let slot = Rc::clone(&found);
-    pool.spawner().spawn_local(async move { *slot.borrow_mut() = Some(future.await) }).unwrap();
+    pool.spawner()
+        .spawn_local(async move { *slot.borrow_mut() = Some(future.await) })
+        .unwrap();
     // Far more steps than any test needs: a test that hangs fails.
     for _ in 0..5_000_000_u64 {
         pool.run_until_stalled();
@@ -609,7 +712,7 @@ pub fn run<T: 'static>(pool: &mut LocalPool, hands: &Hands, future: impl Future<
 }
 
 /// A wire to nothing but a task that writes what it likes.
-pub async fn babble(mut wire: MemoryWire, bytes: Vec<u8>) {
+pub(crate) async fn babble(mut wire: MemoryWire, bytes: Vec<u8>) {
     let mut sink = [0; 1024];
     loop {
         if write_all(&mut wire, &bytes).await.is_err() || read_some(&mut wire, &mut sink).await.is_err() {
