@@ -13,6 +13,9 @@ mod board;
 mod clock;
 mod error;
 pub mod memory;
+#[cfg(test)]
+#[cfg(unix)]
+mod pty;
 pub mod remote;
 pub mod serial;
 mod simulated;

@@ -213,5 +213,6 @@ fn failure(doing: &str, name: &str, error: &std::io::Error) -> LinkError {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

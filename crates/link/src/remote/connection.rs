@@ -5,7 +5,7 @@ use std::io;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::frame::{HEADER, MAX_BODY, Malformed, Message, VERSION, Version, decode};
+use super::frame::{HEADER, MAX_BODY, Malformed, Message, VERSION, Version, decode, may_come_first};
 
 /// Bytes that are fetched at once: many frames under load, and always at least a whole one.
 const READ: usize = 64 * 1024;
@@ -49,44 +49,57 @@ impl Inbox {
         }
     }
 
-    /// Waits for bytes and hands out every message that is complete. `take` is not asked to wait: it only notes
-    /// what there is to do.
+    /// Hands out every message that is complete, after waiting for bytes if there is none. `take` is not asked to
+    /// wait: it only notes what there is to do.
     pub(super) async fn receive(
         &mut self,
         mut take: impl FnMut(Message<'_>) -> Result<(), End>,
     ) -> Result<(), End> {
+        loop {
+            let mut used = 0;
+            while let Some((message, length)) = decode(&self.buffer[used..])? {
+                used += length;
+                match message {
+                    Message::Bye { reason } => return Err(End::Bye(reason)),
+                    Message::Skipped => {}
+                    message => take(message)?,
+                }
+            }
+            self.buffer.advance(used);
+            if used > 0 {
+                return Ok(());
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), End> {
         self.buffer.reserve(READ / 2);
         if self.reader.read_buf(&mut self.buffer).await? == 0 {
-            return Err(End::Gone);
+            Err(End::Gone)
+        } else {
+            Ok(())
         }
-        let mut used = 0;
-        while let Some((message, length)) = decode(&self.buffer[used..])? {
-            used += length;
-            match message {
-                Message::Bye { reason } => return Err(End::Bye(reason)),
-                Message::Skipped => {}
-                message => take(message)?,
-            }
-        }
-        self.buffer.advance(used);
-        Ok(())
     }
 
     /// Waits for the greeting of the other end, which must speak our version.
     pub(super) async fn greeting(&mut self) -> Result<(), End> {
+        let no_greeting = || End::Foreign("it does not greet".into());
         loop {
+            // Whoever speaks another language altogether need not finish its sentence.
+            if self.buffer.first().is_some_and(|kind| !may_come_first(*kind)) {
+                return Err(no_greeting());
+            }
             if let Some((message, length)) = decode(&self.buffer)? {
                 let result = match message {
                     Message::Hello(version) => accepts(version),
                     Message::Bye { reason } => Err(End::Bye(reason)),
-                    _ => Err(End::Foreign("it does not greet".into())),
+                    _ => Err(no_greeting()),
                 };
                 self.buffer.advance(length);
                 return result;
             }
-            if self.reader.read_buf(&mut self.buffer).await? == 0 {
-                return Err(End::Gone);
-            }
+            self.fill().await?;
         }
     }
 }

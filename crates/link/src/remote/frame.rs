@@ -382,6 +382,11 @@ pub fn decode(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Malformed> {
     Ok(Some((message(kind, id, body)?, HEADER + length)))
 }
 
+/// True for the kinds of message that a connection may begin with.
+pub(super) fn may_come_first(kind: u8) -> bool {
+    matches!(kind, kind::HELLO | kind::BYE)
+}
+
 fn message(kind: u8, id: u32, body: &[u8]) -> Result<Message<'_>, Malformed> {
     let message = match kind {
         kind::HELLO => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::path::Path;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -120,11 +120,13 @@ async fn client(mut pipe: Pipe, bench: Rc<dyn Bench>, clock: Clock) {
     let outbox = Rc::new(Outbox::default());
     outbox.send(&Message::Hello(VERSION));
     let mut inbox = Inbox::new(reader);
+    // Ends with this function, however that ends, and with it every lease of this client.
+    let calls = Rc::new(RefCell::new(JoinSet::new()));
     let lender = Lender {
         bench,
         clock: clock.clone(),
         outbox: Rc::clone(&outbox),
-        calls: RefCell::default(),
+        calls: Rc::downgrade(&calls),
         last_id: Cell::new(0),
         wires: RefCell::default(),
         boards: RefCell::default(),
@@ -137,7 +139,7 @@ async fn client(mut pipe: Pipe, bench: Rc<dyn Bench>, clock: Clock) {
         };
         let listen = async {
             match within(&clock, GREETING, inbox.greeting()).await {
-                Some(Ok(())) => Rc::new(lender).listen(&mut inbox).await,
+                Some(Ok(())) => Rc::new(lender).listen(&mut inbox, &calls).await,
                 Some(Err(end)) => end,
                 None => End::Foreign("it does not greet".into()),
             }
@@ -163,8 +165,8 @@ struct Lender {
     bench: Rc<dyn Bench>,
     clock: Clock,
     outbox: Rc<Outbox>,
-    /// Everything that goes on for this client: ends with it.
-    calls: RefCell<JoinSet<()>>,
+    /// Everything that goes on for this client. Weak, because what goes on holds this.
+    calls: Weak<RefCell<JoinSet<()>>>,
     last_id: Cell<u32>,
     boards: RefCell<HashMap<u32, Rc<Loan>>>,
     /// Which board a wire belongs to.
@@ -183,7 +185,7 @@ struct Loan {
 }
 
 impl Lender {
-    async fn listen(self: Rc<Self>, inbox: &mut Inbox) -> End {
+    async fn listen(self: Rc<Self>, inbox: &mut Inbox, calls: &RefCell<JoinSet<()>>) -> End {
         loop {
             // Who does not fetch its answers is not asked for more questions.
             self.outbox.room().await;
@@ -191,7 +193,7 @@ impl Lender {
                 return end;
             }
             // A backend that fails ends this client and nobody else.
-            while let Some(finished) = self.calls.borrow_mut().try_join_next() {
+            while let Some(finished) = calls.borrow_mut().try_join_next() {
                 if finished.is_err_and(|error| error.is_panic()) {
                     return End::Foreign("the lending program failed".into());
                 }
@@ -304,7 +306,10 @@ impl Lender {
 
     fn start(&self, call: u32, work: impl Future<Output = ()> + 'static) -> Result<(), End> {
         self.check_new(call)?;
-        let mut calls = self.calls.borrow_mut();
+        let Some(calls) = self.calls.upgrade() else {
+            return Err(End::Gone);
+        };
+        let mut calls = calls.borrow_mut();
         if calls.len() >= MAX_CALLS {
             return Err(End::Foreign("it asks for too much at once".into()));
         }

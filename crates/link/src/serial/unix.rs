@@ -82,6 +82,11 @@ impl Tty {
         )?)
     }
 
+    #[cfg(test)]
+    pub(super) fn speed(&self) -> u32 {
+        rustix::termios::tcgetattr(self.file()).unwrap().output_speed()
+    }
+
     pub(crate) fn discard_input(&self) {
         // A terminal that cannot do it is gone, which the next call tells.
         let _ = rustix::termios::tcflush(self.file(), QueueSelector::IFlush);
