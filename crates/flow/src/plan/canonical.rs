@@ -11,7 +11,8 @@ use super::Plan;
 /// The plan as JSON with all defaults filled in, keys in order and no white space. Comments, the order of keys and
 /// tables, spellings of numbers and periods make no difference to it; the order of steps does.
 pub fn canonical(plan: &Plan) -> String {
-    let value = serde_json::to_value(plan).expect("a plan holds nothing that JSON cannot: its numbers are finite");
+    let value =
+        serde_json::to_value(plan).expect("a plan holds nothing that JSON cannot: its numbers are finite");
     let mut text = String::new();
     write(&value, &mut text);
     text

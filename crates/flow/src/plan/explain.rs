@@ -46,7 +46,12 @@ pub fn explain(plan: &Plan) -> Explanation {
     Explanation {
         product: plan.product.clone(),
         about: about(plan),
-        steps: plan.steps.iter().enumerate().map(|(place, step)| explained(plan, place, step)).collect(),
+        steps: plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(place, step)| explained(plan, place, step))
+            .collect(),
     }
 }
 
@@ -64,9 +69,14 @@ fn about(plan: &Plan) -> Vec<String> {
     ));
     about.push(match plan.rf.policy {
         RfPolicy::Here => "The radio is tested here.".to_owned(),
-        RfPolicy::Supplier => "The radio was tested by the supplier of the module; no RF step is done.".to_owned(),
+        RfPolicy::Supplier => {
+            "The radio was tested by the supplier of the module; no RF step is done.".to_owned()
+        }
         RfPolicy::None => {
-            format!("No radio is tested, because: {}", plan.rf.because.as_deref().unwrap_or_default())
+            format!(
+                "No radio is tested, because: {}",
+                plan.rf.because.as_deref().unwrap_or_default()
+            )
         }
     });
     about.push(format!(
@@ -91,10 +101,31 @@ fn about(plan: &Plan) -> Vec<String> {
         about.push("It runs on simulated benches only: images are packed and signed on the spot.".to_owned());
     }
     let extras = [
-        ("Wi-Fi networks", plan.expect.wifi.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        (
+            "Wi-Fi networks",
+            plan.expect
+                .wifi
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+        ),
         ("certificates", plan.expect.certificates.iter().cloned().collect()),
-        ("proxy", plan.expect.proxy.iter().map(|proxy| format!("{}:{}", proxy.address, proxy.port)).collect()),
-        ("further components", plan.expect.allowed_components.iter().map(ToString::to_string).collect()),
+        (
+            "proxy",
+            plan.expect
+                .proxy
+                .iter()
+                .map(|proxy| format!("{}:{}", proxy.address, proxy.port))
+                .collect(),
+        ),
+        (
+            "further components",
+            plan.expect
+                .allowed_components
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        ),
     ];
     let extras: Vec<String> = extras
         .into_iter()
@@ -161,7 +192,10 @@ fn does(plan: &Plan, action: &Action) -> Vec<String> {
             "Reads the OS version, or finds it by the images that the device holds; it must be {}.",
             alternatives(&plan.os.versions)
         )],
-        Action::LoadImage(load) => vec![format!("Loads `{}`; an application starts by itself.", load.image)],
+        Action::LoadImage(load) => vec![format!(
+            "Loads `{}`; an application starts by itself.",
+            load.image
+        )],
         Action::FunctionalTest(test) => {
             let mut does = vec![format!(
                 "Asks `{}` on TCP port {} for measurements that are made for this run.",
@@ -183,9 +217,16 @@ fn does(plan: &Plan, action: &Action) -> Vec<String> {
             } else {
                 "The device must not reach the internet at any moment."
             };
-            let end = if test.keep { "The network stays stored." } else { "Then the network is removed again." };
+            let end = if test.keep {
+                "The network stays stored."
+            } else {
+                "Then the network is removed again."
+            };
             vec![
-                format!("Connects to the Wi-Fi network `{}`, {key}, within {}.", test.ssid, test.connect_timeout),
+                format!(
+                    "Connects to the Wi-Fi network `{}`, {key}, within {}.",
+                    test.ssid, test.connect_timeout
+                ),
                 internet.to_owned(),
                 end.to_owned(),
             ]
@@ -203,16 +244,28 @@ fn does(plan: &Plan, action: &Action) -> Vec<String> {
 }
 
 fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+    if count == 1 {
+        "once".to_owned()
+    } else {
+        format!("{count} times")
+    }
 }
 
 fn alternatives<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    if items.is_empty() { "(none is named)".to_owned() } else { items.join(" or ") }
+    if items.is_empty() {
+        "(none is named)".to_owned()
+    } else {
+        items.join(" or ")
+    }
 }
 
 fn quoted<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
-    items.into_iter().map(|item| format!("`{item}`")).collect::<Vec<_>>().join(", ")
+    items
+        .into_iter()
+        .map(|item| format!("`{item}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl fmt::Display for Explanation {
@@ -228,7 +281,11 @@ impl fmt::Display for Explanation {
                 writeln!(f, "    {sentence}")?;
             }
             writeln!(f, "    effect: {} ({})", step.effect, step.after_a_crash)?;
-            for (what, items) in [("needs", &step.needs), ("voids", &step.voids), ("rules", &step.rules)] {
+            for (what, items) in [
+                ("needs", &step.needs),
+                ("voids", &step.voids),
+                ("rules", &step.rules),
+            ] {
                 if !items.is_empty() {
                     writeln!(f, "    {what}: {}", items.join("; "))?;
                 }

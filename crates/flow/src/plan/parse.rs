@@ -7,8 +7,9 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::action::{Action, Kind};
+use super::action::{Action, FunctionalTest, Kind};
 use super::error::{PlanError, Position};
+use super::limit::Limit;
 use super::words::{Name, Period};
 use super::{Plan, Step};
 
@@ -84,12 +85,15 @@ pub fn position_of(text: &str, place: &str) -> Option<Position> {
     let at = |offset| Position::of(text, offset);
     let (first, rest) = place.split_once('.').unwrap_or((place, ""));
     let (key, value) = root.get_ref().get_key_value(first)?;
-    if let DeValue::Array(steps) = value.get_ref() {
+    if let (DeValue::Array(steps), false) = (value.get_ref(), rest.is_empty()) {
         // Step ids may hold dots: the longest one that fits is meant.
         let (step, id) = steps
             .iter()
             .filter_map(|step| Some((step, step.get_ref().get("id")?.get_ref().as_str()?)))
-            .filter(|(_, id)| rest.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            .filter(|(_, id)| {
+                rest.strip_prefix(id)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
             .max_by_key(|(_, id)| id.len())?;
         let key = rest[id.len()..].trim_start_matches('.');
         let found = step.get_ref().as_table()?.get_key_value(key);
@@ -97,7 +101,11 @@ pub fn position_of(text: &str, place: &str) -> Option<Position> {
     }
     let (mut found, mut inside) = (key.span(), value);
     for part in rest.split('.') {
-        let Some((key, value)) = inside.get_ref().as_table().and_then(|table| table.get_key_value(part)) else {
+        let Some((key, value)) = inside
+            .get_ref()
+            .as_table()
+            .and_then(|table| table.get_key_value(part))
+        else {
             break;
         };
         (found, inside) = (key.span(), value);
@@ -180,7 +188,10 @@ impl<'a> Reader<'a> {
         };
         if array.len() > MOST_STEPS {
             let what = format!("a plan has at most {MOST_STEPS} steps");
-            return Err(PlanError::BadValue { at: self.at(Some(span)), what });
+            return Err(PlanError::BadValue {
+                at: self.at(Some(span)),
+                what,
+            });
         }
         let mut steps: Vec<Step> = Vec::new();
         for value in array {
@@ -206,11 +217,18 @@ impl<'a> Reader<'a> {
             part.insert(key, value);
         }
         let keys: StepKeys = self.read(Spanned::new(span.clone(), common), &[])?;
+        let limits = self.limits(&mut parameters)?;
         let parameters = Spanned::new(span, parameters);
         let action = match keys.kind {
             Kind::OsVersion => Action::OsVersion(self.read(parameters, &STEP_KEYS)?),
             Kind::LoadImage => Action::LoadImage(self.read(parameters, &STEP_KEYS)?),
-            Kind::FunctionalTest => Action::FunctionalTest(self.read(parameters, &STEP_KEYS)?),
+            Kind::FunctionalTest => {
+                let test: FunctionalTest = self.read(parameters, &STEP_KEYS)?;
+                Action::FunctionalTest(FunctionalTest {
+                    measure: limits,
+                    ..test
+                })
+            }
             Kind::RemoveImage => Action::RemoveImage(self.read(parameters, &STEP_KEYS)?),
             Kind::WifiTest => Action::WifiTest(self.read(parameters, &STEP_KEYS)?),
             Kind::Restart => Action::Restart(self.read(parameters, &STEP_KEYS)?),
@@ -228,6 +246,31 @@ impl<'a> Reader<'a> {
                 .unwrap_or_else(|| before.iter().map(|step| step.id.clone()).collect()),
             instruments: keys.instruments.unwrap_or_default(),
         })
+    }
+
+    /// Reads the limits of a test, each for itself: else a wrong one would be told with the place of the first. What
+    /// is no list of tables stays where it is, for the type of the step to complain.
+    fn limits(&self, parameters: &mut DeTable<'a>) -> Result<Vec<Limit>, PlanError> {
+        let is_tables = |value: &Spanned<DeValue<'a>>| {
+            value
+                .get_ref()
+                .as_array()
+                .is_some_and(|items| items.iter().all(|item| item.get_ref().is_table()))
+        };
+        if !parameters.get("measure").is_some_and(is_tables) {
+            return Ok(Vec::new());
+        }
+        let Some(DeValue::Array(items)) = parameters.remove("measure").map(Spanned::into_inner) else {
+            return Ok(Vec::new());
+        };
+        let mut limits = Vec::new();
+        for item in items {
+            let span = item.span();
+            if let DeValue::Table(table) = item.into_inner() {
+                limits.push(self.read(Spanned::new(span, table), &[])?);
+            }
+        }
+        Ok(limits)
     }
 
     /// Reads one table into its type. `more` are keys that are allowed beside those of the type.

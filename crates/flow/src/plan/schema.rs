@@ -4,18 +4,22 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::Plan;
 use super::action::{
-    FinalLook, FunctionalTest, Kind, LoadImage, OsVersion, ReadyCheck, RemoveImage, Restart, SetState, WifiTest,
+    FinalLook, FunctionalTest, Kind, LoadImage, OsVersion, ReadyCheck, RemoveImage, Restart, SetState,
+    WifiTest,
 };
 use super::parse::{MOST_STEPS, StepKeys, VERSION};
-use super::Plan;
 
 /// The schema. It is made of the types that read plans, so both allow the same keys; what only holds between keys
 /// is left to [`parse`](super::parse) and [`check`](super::check).
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = object(Plan::json_schema(&mut generator));
-    let steps: Vec<Value> = Kind::ALL.into_iter().map(|kind| step(kind, &mut generator)).collect();
+    let steps: Vec<Value> = Kind::ALL
+        .into_iter()
+        .map(|kind| step(kind, &mut generator))
+        .collect();
     let properties = part(&mut root, "properties");
     properties.insert(
         "steps".to_owned(),
@@ -32,9 +36,15 @@ pub fn schema() -> Value {
         json!({ "const": VERSION, "description": "Version of the format." }),
     );
     require(&mut root, "steps");
-    root.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    root.insert(
+        "$schema".to_owned(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
     root.insert("title".to_owned(), json!("Lineside plan"));
-    root.insert("$defs".to_owned(), Value::Object(generator.take_definitions(true)));
+    root.insert(
+        "$defs".to_owned(),
+        Value::Object(generator.take_definitions(true)),
+    );
     Value::Object(root)
 }
 
@@ -53,13 +63,24 @@ fn step(kind: Kind, generator: &mut SchemaGenerator) -> Value {
     });
     let mut all = object(StepKeys::json_schema(generator));
     all.insert("title".to_owned(), json!(kind));
-    all.insert("description".to_owned(), json!(format!("Effect: {}.", kind.effect())));
+    all.insert(
+        "description".to_owned(),
+        json!(format!("Effect: {}.", kind.effect())),
+    );
     let properties = part(&mut all, "properties");
-    properties.insert("do".to_owned(), json!({ "const": kind, "description": "The kind of step." }));
+    properties.insert(
+        "do".to_owned(),
+        json!({ "const": kind, "description": "The kind of step." }),
+    );
     if let Some(Value::Object(more)) = own.get("properties") {
         properties.extend(more.clone());
     }
-    for key in own.get("required").and_then(Value::as_array).into_iter().flatten() {
+    for key in own
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         require(&mut all, key.as_str().unwrap_or_default());
     }
     Value::Object(all)

@@ -23,7 +23,10 @@ pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
 
 /// The incoming states from which a device can be followed.
 pub(super) fn states_to_follow(plan: &Plan) -> impl Iterator<Item = ManufacturingState> {
-    plan.incoming.iter().copied().filter(|state| !matches!(state, Unknown | DeviceComplete))
+    plan.incoming
+        .iter()
+        .copied()
+        .filter(|state| !matches!(state, Unknown | DeviceComplete))
 }
 
 fn states(plan: &Plan, findings: &mut Findings) {
@@ -35,9 +38,10 @@ fn states(plan: &Plan, findings: &mut Findings) {
             "Name at least one: Blank for chips as they leave their maker, Module1Complete for bought modules.",
         );
     }
-    for (place, is_unknown) in
-        [("incoming", plan.incoming.contains(&Unknown)), ("final", plan.final_state == Unknown)]
-    {
+    for (place, is_unknown) in [
+        ("incoming", plan.incoming.contains(&Unknown)),
+        ("final", plan.final_state == Unknown),
+    ] {
         if is_unknown {
             findings.error(
                 "plan.state-unknown",
@@ -67,15 +71,23 @@ fn states(plan: &Plan, findings: &mut Findings) {
         findings.warning(
             "plan.leaves-unlocked",
             "final",
-            format!("devices leave in {}: whoever holds one can still change its software", plan.final_state),
+            format!(
+                "devices leave in {}: whoever holds one can still change its software",
+                plan.final_state
+            ),
             "Set `final = \"DeviceComplete\"` for units that are shipped.",
         );
     }
-    for state in states_to_follow(plan).filter(|state| *state > plan.final_state && plan.final_state != Unknown) {
+    for state in
+        states_to_follow(plan).filter(|state| *state > plan.final_state && plan.final_state != Unknown)
+    {
         findings.error(
             "plan.final-behind",
             "final",
-            format!("a device that arrives in {state} cannot reach {}: states only move forward", plan.final_state),
+            format!(
+                "a device that arrives in {state} cannot reach {}: states only move forward",
+                plan.final_state
+            ),
             "Take that state out of `incoming`, or choose a later `final`.",
         );
     }
@@ -99,7 +111,10 @@ fn rf(plan: &Plan, findings: &mut Findings) {
         ),
         _ => {}
     }
-    let moves_on = plan.steps.iter().find(|step| matches!(step.action, Action::SetState(_)));
+    let moves_on = plan
+        .steps
+        .iter()
+        .find(|step| matches!(step.action, Action::SetState(_)));
     if let (RfPolicy::Here, Some(step)) = (plan.rf.policy, moves_on) {
         findings.error(
             "plan.rf-not-done",
@@ -121,7 +136,11 @@ fn os(plan: &Plan, given: &Given, findings: &mut Findings) {
         );
     }
     for version in &plan.os.versions {
-        if given.releases.as_ref().is_some_and(|releases| !releases.contains(version)) {
+        if given
+            .releases
+            .as_ref()
+            .is_some_and(|releases| !releases.contains(version))
+        {
             findings.error(
                 "plan.os-not-listed",
                 "os.versions",
@@ -144,7 +163,11 @@ fn expected(plan: &Plan, findings: &mut Findings) {
         }
     }
     let from_outside = [
-        ("expect.certificates", !plan.expect.certificates.is_empty(), "stores certificates"),
+        (
+            "expect.certificates",
+            !plan.expect.certificates.is_empty(),
+            "stores certificates",
+        ),
         ("expect.proxy", plan.expect.proxy.is_some(), "sets a proxy"),
     ];
     for (place, is_expected, what) in from_outside {

@@ -127,8 +127,18 @@ impl Findings {
     }
 
     fn add(&mut self, severity: Severity, code: &'static str, place: String, message: String, help: String) {
-        if !self.found.iter().any(|finding| finding.code == code && finding.place == place) {
-            self.found.push(Finding { code, severity, place, message, help });
+        if !self
+            .found
+            .iter()
+            .any(|finding| finding.code == code && finding.place == place)
+        {
+            self.found.push(Finding {
+                code,
+                severity,
+                place,
+                message,
+                help,
+            });
         }
     }
 }

@@ -75,7 +75,9 @@ fn resolve(plan: &Plan, findings: &mut Findings) -> Option<Vec<Vec<usize>>> {
 fn sort(needs: &[Vec<usize>]) -> Vec<usize> {
     let mut order = Vec::with_capacity(needs.len());
     let mut is_done = vec![false; needs.len()];
-    while let Some(next) = (0..needs.len()).find(|i| !is_done[*i] && needs[*i].iter().all(|need| is_done[*need])) {
+    while let Some(next) =
+        (0..needs.len()).find(|i| !is_done[*i] && needs[*i].iter().all(|need| is_done[*need]))
+    {
         is_done[next] = true;
         order.push(next);
     }
@@ -86,7 +88,10 @@ fn sort(needs: &[Vec<usize>]) -> Vec<usize> {
 fn circle(needs: &[Vec<usize>], order: &[usize]) -> Vec<usize> {
     let is_stuck = |step: &usize| !order.contains(step);
     let mut way: Vec<usize> = (0..needs.len()).find(is_stuck).into_iter().collect();
-    while let Some(next) = way.last().and_then(|last| needs[*last].iter().copied().find(is_stuck)) {
+    while let Some(next) = way
+        .last()
+        .and_then(|last| needs[*last].iter().copied().find(is_stuck))
+    {
         if let Some(start) = way.iter().position(|step| *step == next) {
             way.drain(..start);
             way.push(next);
@@ -111,7 +116,9 @@ enum Topic {
 fn reads(step: &Step) -> &'static [Topic] {
     use Topic::{Boot, Proof, Software, State, Wifi};
     match step.action {
-        Action::OsVersion(_) | Action::LoadImage(_) | Action::RemoveImage(_) | Action::WifiTest(_) => &[Boot, State],
+        Action::OsVersion(_) | Action::LoadImage(_) | Action::RemoveImage(_) | Action::WifiTest(_) => {
+            &[Boot, State]
+        }
         Action::FunctionalTest(_) => &[Software, Boot, State],
         Action::Restart(_) | Action::FinalLook(_) => &[State],
         Action::ReadyCheck(_) => &[Software, Wifi, Boot, State],
@@ -148,29 +155,39 @@ pub(super) fn restarts(plan: &Plan, step: &Step) -> bool {
 /// Two steps of which one writes what the other reads or writes must have an order.
 fn left_open(plan: &Plan, needs: &[Vec<usize>], order: &[usize], findings: &mut Findings) {
     let disturbs = |a: &Step, b: &Step| {
-        writes(plan, a).iter().any(|topic| reads(b).contains(topic) || writes(plan, b).contains(topic))
+        writes(plan, a)
+            .iter()
+            .any(|topic| reads(b).contains(topic) || writes(plan, b).contains(topic))
     };
     let mut before = vec![vec![false; needs.len()]; needs.len()];
     for (place, &later) in order.iter().enumerate() {
         for &need in &needs[later] {
-            let indirect = before[need].clone();
-            for (is_before, is_indirect) in before[later].iter_mut().zip(indirect) {
-                *is_before |= is_indirect;
-            }
-            before[later][need] = true;
+            comes_after(&mut before, later, need);
         }
-        let open = order[..place].iter().find(|earlier| {
+        // The nearest one is the best to name, and often settles the others.
+        while let Some(&earlier) = order[..place].iter().rfind(|earlier| {
             let (a, b) = (&plan.steps[**earlier], &plan.steps[later]);
             !before[later][**earlier] && (disturbs(a, b) || disturbs(b, a))
-        });
-        if let Some(earlier) = open {
-            let (a, b) = (&plan.steps[*earlier].id, &plan.steps[later].id);
+        }) {
+            let (a, b) = (&plan.steps[earlier].id, &plan.steps[later].id);
             findings.error(
                 "plan.order-open",
                 format!("steps.{b}.needs"),
-                format!("steps `{a}` and `{b}` disturb each other, and the plan does not say which comes first"),
+                format!(
+                    "steps `{a}` and `{b}` disturb each other, and the plan does not say which comes first"
+                ),
                 format!("Add `{a}` to the `needs` of `{b}`, or the other way round."),
             );
+            comes_after(&mut before, later, earlier);
         }
     }
+}
+
+/// Notes that one step comes after another, hence after all that the other comes after.
+fn comes_after(before: &mut [Vec<bool>], later: usize, earlier: usize) {
+    let indirect = before[earlier].clone();
+    for (is_before, is_indirect) in before[later].iter_mut().zip(indirect) {
+        *is_before |= is_indirect;
+    }
+    before[later][earlier] = true;
 }

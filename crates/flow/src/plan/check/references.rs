@@ -21,20 +21,40 @@ pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
 }
 
 fn names(plan: &Plan, step: &Step, findings: &mut Findings) {
-    if let Some(image) = step.action.image().filter(|image| !plan.images.contains_key(*image)) {
+    if let Some(image) = step
+        .action
+        .image()
+        .filter(|image| !plan.images.contains_key(*image))
+    {
         findings.error(
             "plan.unknown-image",
             format!("steps.{}.image", step.id),
-            format!("step `{}` names the image `{image}`, which the plan does not have", step.id),
-            format!("Add `[images.{image}]`, or name one of: {}.", list(plan.images.keys())),
+            format!(
+                "step `{}` names the image `{image}`, which the plan does not have",
+                step.id
+            ),
+            format!(
+                "Add `[images.{image}]`, or name one of: {}.",
+                list(plan.images.keys())
+            ),
         );
     }
-    for instrument in step.instruments.iter().filter(|name| !plan.instruments.contains_key(*name)) {
+    for instrument in step
+        .instruments
+        .iter()
+        .filter(|name| !plan.instruments.contains_key(*name))
+    {
         findings.error(
             "plan.unknown-instrument",
             format!("steps.{}.instruments", step.id),
-            format!("step `{}` asks for the instrument `{instrument}`, which the plan does not have", step.id),
-            format!("Add `[instruments.{instrument}]`, or name one of: {}.", list(plan.instruments.keys())),
+            format!(
+                "step `{}` asks for the instrument `{instrument}`, which the plan does not have",
+                step.id
+            ),
+            format!(
+                "Add `[instruments.{instrument}]`, or name one of: {}.",
+                list(plan.instruments.keys())
+            ),
         );
     }
 }
@@ -60,7 +80,10 @@ fn parameters(step: &Step, findings: &mut Findings) {
         Action::WifiTest(test) if step.timeout <= test.connect_timeout => findings.error(
             "plan.timeout-too-short",
             format!("steps.{id}.timeout"),
-            format!("step `{id}` ends after {}, before {} for connecting are over", step.timeout, test.connect_timeout),
+            format!(
+                "step `{id}` ends after {}, before {} for connecting are over",
+                step.timeout, test.connect_timeout
+            ),
             "Give the step more time than `connect-timeout`, or leave `timeout` out.",
         ),
         Action::FunctionalTest(test) => {
@@ -94,7 +117,9 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
             findings.warning(
                 "plan.image-unread",
                 place,
-                format!("image `{name}` was not read, so its signature, type, ports and pins are not checked"),
+                format!(
+                    "image `{name}` was not read, so its signature, type, ports and pins are not checked"
+                ),
                 "Check the plan where its files are.",
             );
             continue;
@@ -111,7 +136,11 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
             findings.error(
                 "plan.wrong-image-type",
                 place.clone(),
-                format!("image `{name}` holds {}, its role needs {}", fact.image_type, image.role.image_type()),
+                format!(
+                    "image `{name}` holds {}, its role needs {}",
+                    fact.image_type,
+                    image.role.image_type()
+                ),
                 "Name the right package, or correct `role`.",
             );
         }
@@ -123,7 +152,10 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
                 "Build it without the temporary mark, or give it `role = \"temporary\"`.",
             );
         }
-        if FORBIDDEN.iter().any(|(component, _)| *component == fact.component) {
+        if FORBIDDEN
+            .iter()
+            .any(|(component, _)| *component == fact.component)
+        {
             findings.error(
                 "plan.forbidden-component",
                 place.clone(),
@@ -135,7 +167,9 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
             findings.error(
                 "plan.component-twice",
                 place,
-                format!("images `{other}` and `{name}` have the same component id: one would replace the other"),
+                format!(
+                    "images `{other}` and `{name}` have the same component id: one would replace the other"
+                ),
                 "Give each application its own component id.",
             );
         }
@@ -144,19 +178,35 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
 
 fn ports(plan: &Plan, given: &Given, findings: &mut Findings) {
     for step in &plan.steps {
-        let Action::FunctionalTest(test) = &step.action else { continue };
-        if plan.images.get(&test.image).is_some_and(|image| image.role == Role::BoardConfig) {
+        let Action::FunctionalTest(test) = &step.action else {
+            continue;
+        };
+        if plan
+            .images
+            .get(&test.image)
+            .is_some_and(|image| image.role == Role::BoardConfig)
+        {
             findings.error(
                 "plan.not-an-application",
                 format!("steps.{}.image", step.id),
-                format!("step `{}` wants answers from `{}`, which is a board configuration", step.id, test.image),
+                format!(
+                    "step `{}` wants answers from `{}`, which is a board configuration",
+                    step.id, test.image
+                ),
                 "Name an application.",
             );
-        } else if given.images.get(&test.image).is_some_and(|fact| !fact.tcp_ports.contains(&test.port)) {
+        } else if given
+            .images
+            .get(&test.image)
+            .is_some_and(|fact| !fact.tcp_ports.contains(&test.port))
+        {
             findings.error(
                 "plan.port-not-open",
                 format!("steps.{}.port", step.id),
-                format!("the manifest of `{}` does not let it listen on TCP port {}", test.image, test.port),
+                format!(
+                    "the manifest of `{}` does not let it listen on TCP port {}",
+                    test.image, test.port
+                ),
                 "Add the port to `AllowedTcpServerPorts` of its manifest, or correct `port`.",
             );
         }
@@ -165,5 +215,9 @@ fn ports(plan: &Plan, given: &Given, findings: &mut Findings) {
 
 fn list<'a>(names: impl Iterator<Item = &'a crate::plan::Name>) -> String {
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "none, so far".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none, so far".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

@@ -65,7 +65,10 @@ impl<'a> Walk<'a> {
                     self.findings.error(
                         "plan.wifi-stored-twice",
                         format!("steps.{}.ssid", step.id),
-                        format!("step `{}` stores a network that the device already has stored", step.id),
+                        format!(
+                            "step `{}` stores a network that the device already has stored",
+                            step.id
+                        ),
                         "Test each network once, or remove it in between (`keep = false`).",
                     );
                 }
@@ -121,35 +124,49 @@ impl<'a> Walk<'a> {
             self.findings.warning(
                 "plan.loaded-twice",
                 format!("steps.{}.image", step.id),
-                format!("step `{}` loads `{image}`, which is on the device already", step.id),
+                format!(
+                    "step `{}` loads `{image}`, which is on the device already",
+                    step.id
+                ),
                 "Take the step out; the device passes over an image that it holds.",
             );
         }
         if let Some(fact) = self.given.images.get(image) {
             let others = self.resident.iter().filter(|other| **other != image);
-            let others: Vec<_> =
-                others.filter_map(|other| Some((*other, self.given.images.get(*other)?))).collect();
+            let others: Vec<_> = others
+                .filter_map(|other| Some((*other, self.given.images.get(*other)?)))
+                .collect();
             for (other, theirs) in &others {
                 let pins: Vec<String> = fact.pins.intersection(&theirs.pins).cloned().collect();
-                let ports: Vec<String> =
-                    fact.tcp_ports.intersection(&theirs.tcp_ports).map(|port| format!("TCP port {port}")).collect();
+                let ports: Vec<String> = fact
+                    .tcp_ports
+                    .intersection(&theirs.tcp_ports)
+                    .map(|port| format!("TCP port {port}"))
+                    .collect();
                 for (code, shared) in [("plan.pin-conflict", pins), ("plan.port-conflict", ports)] {
                     if !shared.is_empty() {
                         self.findings.error(
                             code,
                             format!("steps.{}.image", step.id),
-                            format!("`{image}` and `{other}` would be on the device together and both want {}", shared.join(", ")),
+                            format!(
+                                "`{image}` and `{other}` would be on the device together and both want {}",
+                                shared.join(", ")
+                            ),
                             format!("Remove `{other}` first, or change one of the manifests."),
                         );
                     }
                 }
             }
-            let size = others.iter().fold(fact.size, |sum, (_, fact)| sum.saturating_add(fact.size));
+            let size = others
+                .iter()
+                .fold(fact.size, |sum, (_, fact)| sum.saturating_add(fact.size));
             if let Some(room) = self.given.room.filter(|room| size > *room) {
                 self.findings.error(
                     "plan.no-room",
                     format!("steps.{}.image", step.id),
-                    format!("with `{image}` the images take {size} bytes, and the device has room for {room}"),
+                    format!(
+                        "with `{image}` the images take {size} bytes, and the device has room for {room}"
+                    ),
                     "Remove what is not needed first, or make the images smaller.",
                 );
             }
@@ -170,7 +187,10 @@ impl<'a> Walk<'a> {
         self.findings.error(
             "plan.not-resident",
             format!("steps.{}.image", step.id),
-            format!("step `{}` wants answers from `{image}`, which is not on the device: {why}", step.id),
+            format!(
+                "step `{}` wants answers from `{image}`, which is not on the device: {why}",
+                step.id
+            ),
             format!("Load `{image}` before, and remove it after."),
         );
     }
@@ -182,7 +202,10 @@ impl<'a> Walk<'a> {
             self.findings.error(
                 "plan.removes-what-is-not-there",
                 format!("steps.{}.image", step.id),
-                format!("step `{}` removes `{image}`, which no step before has loaded", step.id),
+                format!(
+                    "step `{}` removes `{image}`, which no step before has loaded",
+                    step.id
+                ),
                 "Take the step out, or name the image that was loaded.",
             );
         }
@@ -209,7 +232,9 @@ impl<'a> Walk<'a> {
                 (true, false) => self.findings.error(
                     "plan.image-not-loaded",
                     place,
-                    format!("image `{name}` belongs on a finished device, but is not there when it is checked"),
+                    format!(
+                        "image `{name}` belongs on a finished device, but is not there when it is checked"
+                    ),
                     "Load it before the ready-to-ship check, or take it out of the plan.",
                 ),
                 (false, true) => self.findings.error(
@@ -231,12 +256,16 @@ impl<'a> Walk<'a> {
                 );
             }
         }
-        for ssid in self.plan.expect.wifi.iter().filter(|ssid| !self.wifi.contains(*ssid)) {
-            let is_removed = self
-                .plan
-                .steps
-                .iter()
-                .any(|step| matches!(&step.action, Action::WifiTest(test) if test.ssid == *ssid && !test.keep));
+        for ssid in self
+            .plan
+            .expect
+            .wifi
+            .iter()
+            .filter(|ssid| !self.wifi.contains(*ssid))
+        {
+            let is_removed = self.plan.steps.iter().any(
+                |step| matches!(&step.action, Action::WifiTest(test) if test.ssid == *ssid && !test.keep),
+            );
             if is_removed {
                 self.findings.error(
                     "plan.wifi-missing",
@@ -248,7 +277,9 @@ impl<'a> Walk<'a> {
                 self.findings.warning(
                     "plan.expected-from-outside",
                     "expect.wifi",
-                    format!("no step stores the network `{ssid}`: a device passes only if it arrives with it"),
+                    format!(
+                        "no step stores the network `{ssid}`: a device passes only if it arrives with it"
+                    ),
                     "Make sure that devices arrive so, or take the network out of `expect.wifi`.",
                 );
             }
@@ -270,7 +301,10 @@ impl<'a> Walk<'a> {
             self.findings.error(
                 "plan.state-not-final",
                 place.clone(),
-                format!("step `{id}` sets {to}, but the plan's `final` is {}", self.plan.final_state),
+                format!(
+                    "step `{id}` sets {to}, but the plan's `final` is {}",
+                    self.plan.final_state
+                ),
                 "Let both name the same state.",
             );
         }
@@ -278,7 +312,10 @@ impl<'a> Walk<'a> {
             self.findings.error(
                 "plan.state-not-forward",
                 place,
-                format!("step `{id}` sets {to} on a device that is {}: states only move forward", self.state),
+                format!(
+                    "step `{id}` sets {to} on a device that is {}: states only move forward",
+                    self.state
+                ),
                 "Take the step out, or take that state out of `incoming`.",
             );
         }
@@ -293,7 +330,10 @@ impl<'a> Walk<'a> {
             Proof::Void(by) => self.findings.error(
                 "plan.proof-voided",
                 format!("steps.{id}"),
-                format!("the ready-to-ship check before `{id}` is voided by `{}`, which comes in between", by.id),
+                format!(
+                    "the ready-to-ship check before `{id}` is voided by `{}`, which comes in between",
+                    by.id
+                ),
                 format!("Put the `ready-check` after `{}`.", by.id),
             ),
         }
@@ -310,7 +350,10 @@ impl<'a> Walk<'a> {
             self.findings.error(
                 "plan.final-not-reached",
                 "final",
-                format!("a device that arrives in {} is never moved to {}", self.state, plan.final_state),
+                format!(
+                    "a device that arrives in {} is never moved to {}",
+                    self.state, plan.final_state
+                ),
                 format!("Add a `set-state` step with `to = \"{}\"`.", plan.final_state),
             );
         }
@@ -321,7 +364,10 @@ impl<'a> Walk<'a> {
             self.findings.error(
                 "plan.final-look-early",
                 format!("steps.{}", steps[look].id),
-                format!("step `{}` looks for the final state before `{}` sets it", steps[look].id, steps[lock].id),
+                format!(
+                    "step `{}` looks for the final state before `{}` sets it",
+                    steps[look].id, steps[lock].id
+                ),
                 format!("Put it after `{}`.", steps[lock].id),
             );
         }
