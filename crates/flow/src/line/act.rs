@@ -137,7 +137,7 @@ impl Line {
             return facts;
         };
         let (step, state) = (&recipe.steps[index], &run.steps[index]);
-        let seen = || run.error.clone().unwrap_or_else(|| Told::of(&Hold::Unclear));
+        let seen = || run.error.clone().unwrap_or_else(|| Told::of(&Hold::NotDone));
         let (outcome, error, note) = match verdict {
             Verdict::Confirmed => {
                 let note = "the device was seen in the new state".to_owned();
