@@ -12,8 +12,14 @@ use super::action::{
 use super::parse::{MOST_STEPS, StepKeys, VERSION};
 
 /// The schema. It is made of the types that read plans, so both allow the same keys; what only holds between keys
-/// is left to [`parse`](super::parse) and [`check`](super::check).
-pub fn schema() -> Value {
+/// is left to [`parse`](super::parse) and [`check`](super::check). JSON for people and editors, ending in a new line.
+pub fn schema() -> String {
+    let mut text = serde_json::to_string_pretty(&value()).expect("JSON is JSON");
+    text.push('\n');
+    text
+}
+
+fn value() -> Value {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let mut root = object(Plan::json_schema(&mut generator));
     let steps: Vec<Value> = Kind::ALL
