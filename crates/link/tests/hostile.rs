@@ -11,9 +11,8 @@ mod toy;
 use std::cell::RefCell;
 use std::path::Path;
 
-use bytes::BytesMut;
 use futures::StreamExt;
-use lineside_link::remote::frame::{Message, VERSION, Version, Wish, decode, encode};
+use lineside_link::remote::frame::{Message, VERSION, Version, Wish, decode, encoded};
 use lineside_link::remote::{RemoteBench, WINDOW};
 use lineside_link::{Bench, Line, LineSettings, LinkError, Port};
 use proptest::prelude::*;
@@ -44,9 +43,7 @@ async fn farewell(mut stream: UnixStream, words: &[u8]) -> Option<String> {
 }
 
 fn said(messages: &[Message<'_>]) -> Vec<u8> {
-    let mut bytes = BytesMut::new();
-    messages.iter().for_each(|message| encode(message, &mut bytes));
-    bytes.to_vec()
+    messages.iter().flat_map(encoded).collect()
 }
 
 const HELLO: Message<'static> = Message::Hello(VERSION);

@@ -1,11 +1,8 @@
+use super::super::fault::Fault;
 use super::*;
+use crate::{BenchEvent, BoardInfo};
+use lineside_terms::SlotPath;
 use proptest::prelude::*;
-
-fn encoded(message: &Message<'_>) -> Vec<u8> {
-    let mut bytes = BytesMut::new();
-    encode(message, &mut bytes);
-    bytes.to_vec()
-}
 
 fn slot() -> SlotPath {
     SlotPath::new("1213").unwrap()
