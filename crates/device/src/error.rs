@@ -97,9 +97,9 @@ pub enum DeviceError {
     #[error("the device calls itself {} instead of {}", found.short(), expected.short())]
     IdChanged {
         /// Which device it was, or has to be.
-        expected: DeviceId,
+        expected: Box<DeviceId>,
         /// Which device it says it is.
-        found: DeviceId,
+        found: Box<DeviceId>,
     },
     /// A device that was told to restart did not come back.
     #[error("the device did not come back within {} s", after.as_secs())]
@@ -108,7 +108,7 @@ pub enum DeviceError {
         after: Duration,
         /// What went wrong last, or nothing when it answered without having restarted.
         #[source]
-        last: Option<Box<DeviceError>>,
+        last: Option<Box<Self>>,
     },
     /// A path could not be made of what was given.
     #[error("the device was not asked")]
@@ -182,6 +182,13 @@ fn told(code: Option<ErrorCode>) -> String {
 }
 
 impl DeviceError {
+    pub(crate) fn id_changed(expected: DeviceId, found: DeviceId) -> Self {
+        Self::IdChanged {
+            expected: Box::new(expected),
+            found: Box::new(found),
+        }
+    }
+
     /// True when the device refuses because of its state or for want of a capability (HTTP 403).
     pub const fn is_refusal(&self) -> bool {
         matches!(self, Self::Status { status: 403, .. })
@@ -315,14 +322,15 @@ impl Explain for DeviceError {
             Self::Path(error) => error.blame(),
             Self::TcpTimeout { .. } => Blame::Board,
             Self::ClockDisagrees(_) => Blame::Station,
-            Self::Status { code, .. } => match code {
-                Some(
-                    ErrorCode::IMAGE_VERIFICATION_FAILED
-                    | ErrorCode::IMAGE_STAGING_FAILED
-                    | ErrorCode::INVALID_COMPONENT_ID,
-                ) => Blame::Supply,
-                _ => Blame::Device,
-            },
+            Self::Status {
+                code:
+                    Some(
+                        ErrorCode::IMAGE_VERIFICATION_FAILED
+                        | ErrorCode::IMAGE_STAGING_FAILED
+                        | ErrorCode::INVALID_COMPONENT_ID,
+                    ),
+                ..
+            } => Blame::Supply,
             _ => Blame::Device,
         }
     }

@@ -1,5 +1,7 @@
 //! Connecting, identifying, asking: through SLIP, IP, TLS and HTTP against a device of the tests' own.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod peer;
 
 use std::cell::Cell;

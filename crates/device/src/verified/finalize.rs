@@ -58,9 +58,9 @@ pub enum NotSent {
         /// Seconds that it shows.
         found_s: u64,
     },
-    /// The last look failed.
-    #[error("the last look at the device failed")]
-    LookFailed(#[source] DeviceError),
+    /// The device could not be looked at or asked any more.
+    #[error("the device cannot be asked any more")]
+    NotAsked(#[source] DeviceError),
 }
 
 impl Explain for NotSent {
@@ -71,13 +71,13 @@ impl Explain for NotSent {
             Self::Expired => "device.permit-expired",
             Self::StateDiffers { .. } => "device.permit-state-differs",
             Self::Restarted { .. } => "device.permit-restarted",
-            Self::LookFailed(error) => error.code(),
+            Self::NotAsked(error) => error.code(),
         }
     }
 
     fn help(&self) -> String {
         match self {
-            Self::LookFailed(error) => format!("Nothing irreversible was sent. {}", error.help()),
+            Self::NotAsked(error) => format!("Nothing irreversible was sent. {}", error.help()),
             _ => "Nothing was sent. Attach the device again and let it be judged anew.".to_owned(),
         }
     }
@@ -86,7 +86,7 @@ impl Explain for NotSent {
         match self {
             Self::Another(_) | Self::WrittenSince { .. } | Self::Expired => Blame::Station,
             Self::StateDiffers { .. } | Self::Restarted { .. } => Blame::Device,
-            Self::LookFailed(error) => error.blame(),
+            Self::NotAsked(error) => error.blame(),
         }
     }
 }
@@ -102,6 +102,7 @@ impl Verified {
             return Act::NotSent(why);
         }
         let operation = Operation::SetManufacturingState;
+        let writes_before = self.writes;
         let body = body_of(&Manufacturing {
             manufacturing_state: permit.target(),
         });
@@ -109,6 +110,10 @@ impl Verified {
             .exchange(operation, None, body, None, Leave::By(&permit))
             .await
             .and_then(|answer| Ok(json::read_answer::<Done>(operation, &answer.body)?));
+        // Every write is counted just before it is sent.
+        if let (Err(error), true) = (&sent, self.writes == writes_before) {
+            return Act::NotSent(NotSent::NotAsked(error.clone()));
+        }
 
         let after = self.manufacturing_state().await;
         match (sent, after) {
@@ -144,12 +149,12 @@ impl Verified {
                 now: self.writes,
             });
         }
-        let found_s = self.status().await.map_err(NotSent::LookFailed)?.uptime;
+        let found_s = self.status().await.map_err(NotSent::NotAsked)?.uptime;
         let proven_s = permit.uptime_s();
         if found_s < proven_s {
             return Err(NotSent::Restarted { proven_s, found_s });
         }
-        let found = self.manufacturing_state().await.map_err(NotSent::LookFailed)?;
+        let found = self.manufacturing_state().await.map_err(NotSent::NotAsked)?;
         let expected = permit.from();
         if found != expected {
             return Err(NotSent::StateDiffers { expected, found });

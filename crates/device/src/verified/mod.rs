@@ -159,10 +159,9 @@ impl Verified {
     async fn read_identity(&mut self) -> Result<Security, DeviceError> {
         let security: Security = self.call(Operation::GetSecurityState, None, Bytes::new()).await?;
         match security.device_identity_public_key {
-            Some(key) if key != security.device_identifier => Err(DeviceError::IdChanged {
-                expected: security.device_identifier,
-                found: key,
-            }),
+            Some(key) if key != security.device_identifier => {
+                Err(DeviceError::id_changed(security.device_identifier, key))
+            }
             _ => Ok(security),
         }
     }

@@ -87,10 +87,7 @@ impl Verified {
     pub async fn security_state(&mut self) -> Answered<SecurityState> {
         let security = self.read_identity().await?;
         if security.device_identifier != self.id {
-            return Err(DeviceError::IdChanged {
-                expected: self.id,
-                found: security.device_identifier,
-            });
+            return Err(DeviceError::id_changed(self.id, security.device_identifier));
         }
         self.security = security.security_state;
         Ok(self.security)

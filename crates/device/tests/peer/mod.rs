@@ -2,6 +2,7 @@
 //! It shares the IP and TLS libraries with the client, and nothing else.
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "this is a test")]
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -258,7 +259,7 @@ impl Peer {
         let mut sockets = SocketSet::new(Vec::new());
         let mut services = Vec::new();
         let ports = std::iter::repeat_n(443, if config.listens { 3 } else { 0 });
-        for port in ports.chain(config.application.iter().map(|(port, _)| *port)) {
+        for port in ports.chain(config.application.iter().flat_map(|(port, _)| [*port; 3])) {
             let buffer = || tcp::SocketBuffer::new(vec![0; config.window]);
             let mut socket = tcp::Socket::new(buffer(), buffer());
             socket.set_nagle_enabled(false);
@@ -401,7 +402,7 @@ impl Peer {
                 Some(tls) => {
                     // Never more than a little ahead, so that a large answer flows.
                     if !tls.wants_write() {
-                        let count = service.to_send.len().min(8192);
+                        let count = service.to_send.len().min(2048);
                         tls.writer().write_all(&service.to_send[..count]).unwrap();
                         service.to_send.drain(..count);
                         if service.to_send.is_empty() && service.then == Then::Close {
@@ -409,7 +410,7 @@ impl Peer {
                         }
                     }
                     let mut encrypted = Vec::new();
-                    if socket.can_send() && socket.send_capacity() - socket.send_queue() > 9000 {
+                    if socket.can_send() && socket.send_capacity() - socket.send_queue() > 4096 {
                         while tls.wants_write() {
                             tls.write_tls(&mut encrypted).unwrap();
                         }
@@ -566,6 +567,7 @@ pub(crate) struct Cable {
     pub(crate) piece: usize,
     /// One in so many pieces is lost; 0 for none.
     pub(crate) lost_one_in: u64,
+    pub(crate) seed: u64,
 }
 
 async fn carry(
@@ -648,9 +650,17 @@ impl Bench {
                 let (a, b) = (Rc::new(RefCell::new(a)), Rc::new(RefCell::new(b)));
                 let spawner = pool.spawner();
                 spawner
-                    .spawn_local(carry(clock.clone(), cable, Rc::clone(&a), Rc::clone(&b), 5))
+                    .spawn_local(carry(
+                        clock.clone(),
+                        cable,
+                        Rc::clone(&a),
+                        Rc::clone(&b),
+                        2 * cable.seed + 1,
+                    ))
                     .unwrap();
-                spawner.spawn_local(carry(clock.clone(), cable, b, a, 6)).unwrap();
+                spawner
+                    .spawn_local(carry(clock.clone(), cable, b, a, 2 * cable.seed + 2))
+                    .unwrap();
                 (near, far)
             }
         };
