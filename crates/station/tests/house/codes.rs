@@ -1,0 +1,117 @@
+//! Every error code that a person can meet is explained in the book.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::source::sources;
+use crate::tree;
+
+const PAGE: &str = "docs/src/troubleshooting.md";
+
+/// The area of the command itself, whose codes stand where they arise.
+const OF_THE_COMMAND: &str = "station";
+
+/// Ends of names of files, which look like codes.
+const FILES: [&str; 16] = [
+    "toml",
+    "json",
+    "jsonl",
+    "txt",
+    "pem",
+    "csv",
+    "rs",
+    "md",
+    "bin",
+    "sock",
+    "db",
+    "sqlite",
+    "lock",
+    "log",
+    "trace",
+    "imagepackage",
+];
+
+/// Codes in the sources, each with where it stands.
+fn codes() -> BTreeMap<String, String> {
+    let mut codes = BTreeMap::new();
+    let sources = sources();
+    for source in &sources {
+        for at in source.find("fn code") {
+            if !source.code[at..].starts_with("fn code(&self) -> &'static str") {
+                continue;
+            }
+            let body = source.block(at);
+            for (at, string) in source.strings.iter().filter(|(at, _)| body.contains(at)) {
+                if is_code(string) {
+                    codes.insert(string.clone(), source.place(*at));
+                }
+            }
+        }
+    }
+    // Codes also stand in tables beside: whatever has the form and an area that is known.
+    let mut areas: BTreeSet<String> = codes.keys().map(|code| area(code).to_owned()).collect();
+    areas.insert(OF_THE_COMMAND.to_owned());
+    for source in &sources {
+        for (at, string) in &source.strings {
+            if is_code(string) && areas.contains(area(string)) {
+                codes.entry(string.clone()).or_insert_with(|| source.place(*at));
+            }
+        }
+    }
+    codes
+}
+
+fn area(code: &str) -> &str {
+    code.split('.').next().unwrap_or(code)
+}
+
+/// `area.what-happened`, and not the name of a file.
+fn is_code(text: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty()
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match text.split_once('.') {
+        Some((area, rest)) => is_word(area) && is_word(rest) && !FILES.contains(&rest),
+        None => false,
+    }
+}
+
+#[test]
+fn every_code_is_explained() {
+    let codes = codes();
+    let areas: BTreeSet<&str> = codes.keys().map(|code| area(code)).collect();
+    let page = tree::text(PAGE);
+    let explained: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(code, _)| code)
+        .filter(|code| is_code(code))
+        .collect();
+    let mut wrong: Vec<String> = codes
+        .iter()
+        .filter(|(code, _)| !explained.contains(code.as_str()))
+        .map(|(code, place)| format!("`{code}` ({place}) is not explained"))
+        .collect();
+    wrong.extend(
+        explained
+            .iter()
+            .filter(|code| !codes.contains_key(**code))
+            .map(|code| {
+                format!(
+                    "`{code}` is explained, but nothing says it{}",
+                    if areas.contains(area(code)) {
+                        ""
+                    } else {
+                        " and its area is unknown"
+                    }
+                )
+            }),
+    );
+    tree::none_of(
+        &wrong,
+        "Mend the tables in docs/src/troubleshooting.md: one row `| `code` | meaning | what to do |` each.",
+    );
+    assert!(codes.len() > 50, "the scan finds {} codes only", codes.len());
+}
