@@ -56,6 +56,8 @@ pub(crate) struct BoardState {
     service: Lane,
     console: Lane,
     pub(crate) replug_at: Option<Instant>,
+    /// The host has closed the service wire; what it said last is still to be heard.
+    is_abandoned: bool,
     /// Wakes the task that drives this board.
     waker: Option<Waker>,
     pub(crate) lateness: Lateness,
@@ -338,6 +340,7 @@ impl BoardCell {
             service: Lane::new(LineSettings::SERVICE, pace),
             console: Lane::new(LineSettings::CONSOLE, pace),
             replug_at: None,
+            is_abandoned: false,
             waker: None,
             lateness: Lateness::default(),
         };
@@ -382,6 +385,9 @@ impl BoardState {
         let mut wake_at;
         loop {
             wake_at = self.chip.poll(now);
+            if std::mem::take(&mut self.is_abandoned) && self.chip.is_connected() {
+                self.chip.firmware_mut().counters_mut().kills_survived += 1;
+            }
             let mut moved = self.pump(cx, now);
             while let Some(event) = self.chip.take_event() {
                 moved = true;
@@ -412,8 +418,10 @@ impl BoardState {
             service,
             console,
             lateness,
+            is_abandoned,
             ..
         } = self;
+        let was_open = service.wire.is_some();
         let mut moved = service.pump_inward(cx, now, lateness, |bytes| chip.receive(bytes));
         if service.wire.is_some() {
             moved |= service.pump_outward(cx, now, lateness, chip.output());
@@ -421,6 +429,7 @@ impl BoardState {
             // A UART sends whether anybody listens or not; what nobody hears is gone.
             moved |= chip.discard_output();
         }
+        *is_abandoned |= was_open && service.wire.is_none();
         moved |= console.pump_inward(cx, now, lateness, |_| {});
         moved |= console.pump_outward(cx, now, lateness, chip.console());
         let excess = chip.console().len().saturating_sub(CONSOLE_LIMIT);
@@ -452,12 +461,8 @@ impl BoardState {
     /// Ends a lease; later ones are left alone.
     pub(crate) fn release(&mut self, number: u64) {
         if self.lease.as_ref().is_some_and(|lease| lease.number == number) {
-            if self.chip.is_connected() {
-                self.chip.firmware_mut().counters_mut().kills_survived += 1;
-            }
+            // What is still on the wires is heard; then their far ends find them closed.
             self.lease = None;
-            self.service.close();
-            self.console.close();
             self.wake();
         }
     }
@@ -471,6 +476,7 @@ impl BoardState {
         if lane.is_open.load(Ordering::Acquire) {
             return Err(LinkError::PortOpen);
         }
+        self.is_abandoned |= port == Port::Service && lane.wire.is_some();
         lane.close();
         let (near, far) = memory::pair(WIRE_CAPACITY);
         lane.wire = Some(far);

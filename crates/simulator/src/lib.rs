@@ -24,6 +24,7 @@ mod authority;
 mod bench;
 mod board;
 mod chip;
+pub mod control;
 mod counters;
 mod error;
 mod faults;

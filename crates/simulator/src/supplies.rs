@@ -64,7 +64,7 @@ impl Supplies {
     ) -> Result<Vec<u8>, CapabilityError> {
         let image = ImageId::from_bytes_le(
             self.seed
-                .branch(&format!("capability/{device}"))
+                .branch(&format!("capability/{device}/{capabilities:?}"))
                 .draws()
                 .sixteen(),
         );

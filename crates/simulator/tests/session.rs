@@ -1,5 +1,7 @@
 //! A chip over the whole way: wire, SLIP, IP, TLS, HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use lineside_simulator::WorldConfig;

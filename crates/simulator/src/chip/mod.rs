@@ -16,12 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lineside_protocol::rest::http::PORT;
-use lineside_terms::{DeviceId, Instant};
+use lineside_terms::{DeviceId, Instant, ManufacturingState};
 
 use crate::authority::Authority;
 use crate::faults::{Fault, Faults, What};
 use crate::firmware::{Dialogue, Firmware, FirmwareConfig, OpenPort};
-use crate::seed::Draws;
+use crate::pace::DeviceTimes;
+use crate::seed::{Draws, Seed};
+use crate::supplies::Supplies;
+use crate::{Air, Assumptions, OsProfile, SimulatorError};
 
 pub use http::{BodyKind, Request, Response};
 use session::Session;
@@ -42,6 +45,34 @@ pub struct ChipConfig {
     pub authority: Authority,
     /// The ids of all chips of the world in the order of their boards, for the fault of double ids.
     pub neighbours: Arc<[DeviceId]>,
+}
+
+impl ChipConfig {
+    /// A chip alone: bought module, newest OS, fast pace, no access point. For tests of one chip without a world.
+    ///
+    /// # Errors
+    /// When no certificate can be made, which no seed should cause.
+    pub fn alone(seed: u64) -> Result<Self, SimulatorError> {
+        let seed = Seed::new(seed);
+        let assumptions = Assumptions::default();
+        let authority = Authority::new(&seed, assumptions.tls)?;
+        let supplies = Supplies::new(&seed)?;
+        let firmware = FirmwareConfig {
+            seed: seed.branch("chips/0"),
+            os: OsProfile::default(),
+            state: ManufacturingState::Module1Complete,
+            development: false,
+            times: DeviceTimes::FAST,
+            assumptions: Arc::new(assumptions),
+            trust: Arc::new(supplies.trust_list().clone()),
+            air: Air::default(),
+        };
+        Ok(Self {
+            firmware,
+            authority,
+            neighbours: Arc::new([]),
+        })
+    }
 }
 
 /// What happens to the board around the chip by a fault.
@@ -230,11 +261,9 @@ impl Chip {
         self.events.pop_front()
     }
 
-    /// True while somebody is connected.
+    /// True while somebody is connected to the REST port.
     pub fn is_connected(&self) -> bool {
-        self.stack
-            .as_ref()
-            .is_some_and(|stack| stack.connection_count() > 0)
+        !self.sessions.is_empty()
     }
 
     /// Lets time pass and everything happen that can. Returns when it wants to be polled again although nothing
@@ -315,18 +344,16 @@ impl Chip {
                     moved = true;
                 }
             }
-            Power::Up => {
-                if self.firmware.wake_at().is_some_and(|at| at <= now) {
-                    self.firmware.tick(now);
-                    moved = true;
-                }
+            Power::Up if self.firmware.wake_at().is_some_and(|at| at <= now) => {
+                self.firmware.tick(now);
+                moved = true;
             }
             _ => {}
         }
         moved
     }
 
-    fn times(&self) -> crate::pace::DeviceTimes {
+    fn times(&self) -> DeviceTimes {
         self.config.firmware.times
     }
 

@@ -172,10 +172,8 @@ impl Session {
             self.is_shaken = true;
             return (true, Wish::Shaken { is_complete: true });
         }
-        if self.job.as_ref().is_some_and(|job| job.done_at <= now) {
-            if let Some(job) = self.job.take() {
-                return (true, Wish::Due(job));
-            }
+        if let Some(job) = self.job.take_if(|job| job.done_at <= now) {
+            return (true, Wish::Due(job));
         }
         if self.job.is_none() && !self.is_closing && self.plain_out.is_empty() {
             match self.reader.next() {
@@ -193,6 +191,10 @@ impl Session {
             }
         }
         moved |= self.end(stack);
+        if self.is_over && !self.is_shaken {
+            self.is_shaken = true;
+            return (true, Wish::Shaken { is_complete: false });
+        }
         (moved, Wish::Nothing)
     }
 

@@ -113,7 +113,6 @@ impl Stack {
         let mut socket = tcp::Socket::new(buffer(), buffer());
         socket.set_nagle_enabled(false);
         socket.set_ack_delay(Some(ACK_DELAY));
-        socket.set_timeout(Some(PEER_TIMEOUT));
         // A fresh socket accepts any port but 0, and nothing listens there.
         if socket.listen(port).is_ok() {
             self.listeners.insert(port, self.sockets.add(socket));
@@ -143,6 +142,12 @@ impl Stack {
     pub(crate) fn poll(&mut self, now: Instant) -> bool {
         let at = time(now);
         let mut changed = false;
+        for connection in self.connections.values() {
+            let socket = self.sockets.get_mut::<tcp::Socket>(connection.handle);
+            // A connection on which nobody has anything to say may last for ever.
+            let is_idle = socket.state() == tcp::State::Established && socket.send_queue() == 0;
+            socket.set_timeout((!is_idle).then_some(PEER_TIMEOUT));
+        }
         self.interface.poll_maintenance(at);
         loop {
             match self
@@ -264,11 +269,6 @@ impl Stack {
     /// True while the connection is known to the stack.
     pub(crate) fn knows(&self, id: ConnectionId) -> bool {
         self.connections.contains_key(&id)
-    }
-
-    /// How many connections there are.
-    pub(crate) fn connection_count(&self) -> usize {
-        self.connections.len()
     }
 
     fn socket(&mut self, id: ConnectionId) -> Option<&mut tcp::Socket<'static>> {

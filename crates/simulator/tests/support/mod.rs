@@ -1,6 +1,9 @@
 //! A client of its own for the tests: SLIP, smoltcp, rustls and HTTP, written apart from the product's client so that
 //! the two cannot share a mistake.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+pub mod packages;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -340,7 +343,8 @@ impl Rest {
             .with_no_client_auth();
         config.enable_sni = false;
         let name = ServerName::try_from("device.devices.sphere.azure.local").unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
+        tls.set_buffer_limit(None);
         let mut rest = Self {
             host,
             socket,
@@ -352,7 +356,14 @@ impl Rest {
         };
         match rest.turn(|rest| (!rest.tls.is_handshaking()).then_some(())).await {
             Ok(()) => Ok(rest),
-            Err(trouble) => Err((rest.host, trouble)),
+            Err(trouble) => {
+                // The alert that says why goes out.
+                rest.timeout = Duration::from_millis(50);
+                while rest.tls.wants_write() {
+                    rest.tls.write_tls(&mut rest.encrypted_out).unwrap();
+                }
+                Err((rest.close().await, trouble))
+            }
         }
     }
 
