@@ -215,7 +215,7 @@ fn read_point(connection: &Connection) -> rusqlite::Result<Head> {
 fn write_point(connection: &Connection, head: Head) -> rusqlite::Result<()> {
     let values = (words::integer(head.sequence), head.hash.to_string());
     connection
-        .execute("INSERT OR REPLACE INTO point VALUES (1, $1, $2)", values)
+        .execute("INSERT OR REPLACE INTO point VALUES (1, ?1, ?2)", values)
         .map(drop)
 }
 

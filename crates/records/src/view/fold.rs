@@ -87,12 +87,12 @@ impl Rows<'_> {
     fn plan(&self, recipe: &Recipe) -> rusqlite::Result<()> {
         let plan = recipe.plan.to_string();
         self.write(
-            "INSERT OR IGNORE INTO plans (plan, product, target) VALUES ($1, $2, $3)",
+            "INSERT OR IGNORE INTO plans (plan, product, target) VALUES (?1, ?2, ?3)",
             params![plan, recipe.product, word(recipe.target)],
         )?;
         for (place, step) in recipe.steps.iter().enumerate() {
             self.write(
-                "INSERT OR IGNORE INTO plan_steps (plan, place, step, label, effect) VALUES ($1, $2, $3, $4, $5)",
+                "INSERT OR IGNORE INTO plan_steps (plan, place, step, label, effect) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![plan, integer(place as u64), step.id.as_str(), step.label, word(step.effect)],
             )?;
         }
@@ -102,8 +102,8 @@ impl Rows<'_> {
     fn identified(&self, state: ManufacturingState, security: String) -> rusqlite::Result<()> {
         self.write(
             "INSERT INTO devices (device, first_seen, last_seen, slot, state, security)
-             SELECT $1, $2, $2, $3, $4, $5 WHERE $1 IS NOT NULL
-             ON CONFLICT (device) DO UPDATE SET last_seen = $2, slot = $3, state = $4, security = $5",
+             SELECT ?1, ?2, ?2, ?3, ?4, ?5 WHERE ?1 IS NOT NULL
+             ON CONFLICT (device) DO UPDATE SET last_seen = ?2, slot = ?3, state = ?4, security = ?5",
             params![self.device(), self.at, self.slot(), word(state), security],
         )
     }
@@ -113,7 +113,7 @@ impl Rows<'_> {
         self.write(
             "INSERT INTO incidents (sequence, at, kind, slot, device, run,
                                     error_code, error_message, error_help, error_blame)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 self.sequence(),
                 self.at,
@@ -144,8 +144,8 @@ impl Rows<'_> {
         self.write(
             "INSERT OR IGNORE INTO runs (run, sequence, device, slot, serial, plan, attempt, predecessor, incoming,
                                          started, clock, operator, shift, work_order)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
-             WHERE $1 IS NOT NULL AND $3 IS NOT NULL",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+             WHERE ?1 IS NOT NULL AND ?3 IS NOT NULL",
             params![
                 self.run(),
                 self.sequence(),
@@ -165,8 +165,8 @@ impl Rows<'_> {
         )?;
         self.write(
             "INSERT INTO devices (device, first_seen, last_seen, slot, serial)
-             SELECT $1, $2, $2, $3, $4 WHERE $1 IS NOT NULL
-             ON CONFLICT (device) DO UPDATE SET serial = $4",
+             SELECT ?1, ?2, ?2, ?3, ?4 WHERE ?1 IS NOT NULL
+             ON CONFLICT (device) DO UPDATE SET serial = ?4",
             params![self.device(), self.at, self.slot(), serial.as_str()],
         )
     }
@@ -174,9 +174,9 @@ impl Rows<'_> {
     fn run_ended(&self, outcome: Outcome, error: Option<&Told>) -> rusqlite::Result<()> {
         let [code, message, help, blame] = columns_of(error);
         self.write(
-            "UPDATE runs SET ended = $2, outcome = $3,
-                             error_code = $4, error_message = $5, error_help = $6, error_blame = $7
-             WHERE run = $1",
+            "UPDATE runs SET ended = ?2, outcome = ?3,
+                             error_code = ?4, error_message = ?5, error_help = ?6, error_blame = ?7
+             WHERE run = ?1",
             params![self.run(), self.at, word(outcome), code, message, help, blame],
         )?;
         // The worse of both ends counts.
@@ -187,7 +187,7 @@ impl Rows<'_> {
         };
         for better in better {
             self.write(
-                "UPDATE runs SET clock = $2 WHERE run = $1 AND clock = $3",
+                "UPDATE runs SET clock = ?2 WHERE run = ?1 AND clock = ?3",
                 params![self.run(), word(self.event.at.trust), word(better)],
             )?;
         }
@@ -197,8 +197,8 @@ impl Rows<'_> {
     fn step_started(&self, step: &StepId, attempt: u32) -> rusqlite::Result<()> {
         self.write(
             "INSERT INTO steps (run, step, attempt, sequence, started)
-             SELECT $1, $2, $3, $4, $5 WHERE $1 IS NOT NULL
-             ON CONFLICT (run, step, attempt) DO UPDATE SET started = coalesce(started, $5)",
+             SELECT ?1, ?2, ?3, ?4, ?5 WHERE ?1 IS NOT NULL
+             ON CONFLICT (run, step, attempt) DO UPDATE SET started = coalesce(started, ?5)",
             params![self.run(), step.as_str(), attempt, self.sequence(), self.at],
         )
     }
@@ -215,10 +215,10 @@ impl Rows<'_> {
         self.write(
             "INSERT INTO steps (run, step, attempt, sequence, ended, outcome, note,
                                 error_code, error_message, error_help, error_blame)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 WHERE $1 IS NOT NULL
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE ?1 IS NOT NULL
              ON CONFLICT (run, step, attempt) DO UPDATE
-             SET ended = $5, outcome = $6, note = $7,
-                 error_code = $8, error_message = $9, error_help = $10, error_blame = $11",
+             SET ended = ?5, outcome = ?6, note = ?7,
+                 error_code = ?8, error_message = ?9, error_help = ?10, error_blame = ?11",
             params![
                 self.run(),
                 step.as_str(),
@@ -247,7 +247,7 @@ impl Rows<'_> {
             } = measurement;
             self.write(
                 "INSERT OR REPLACE INTO measurements (run, step, attempt, place, name, value, unit, min, max, outcome)
-                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 WHERE $1 IS NOT NULL",
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE ?1 IS NOT NULL",
                 params![
                     self.run(),
                     step.as_str(),
@@ -268,7 +268,7 @@ impl Rows<'_> {
     fn judged(&self, step: &StepId, outcome: Outcome, facts: String) -> rusqlite::Result<()> {
         self.write(
             "INSERT INTO judgements (sequence, at, run, step, outcome, facts)
-             SELECT $1, $2, $3, $4, $5, $6 WHERE $3 IS NOT NULL",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE ?3 IS NOT NULL",
             params![
                 self.sequence(),
                 self.at,
@@ -284,7 +284,7 @@ impl Rows<'_> {
         for (place, check) in checks.iter().enumerate() {
             self.write(
                 "INSERT INTO checks (judgement, place, name, outcome, expected, found, covered_by)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 params![
                     self.sequence(),
                     integer(place as u64),
@@ -303,7 +303,7 @@ impl Rows<'_> {
         let key = &intent.key;
         self.write(
             "INSERT OR IGNORE INTO intents (device, verb, target, generation, sequence, at, run, slot, from_state, proof)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 key.device.to_string(),
                 word(key.verb),
@@ -322,8 +322,8 @@ impl Rows<'_> {
     fn decided(&self, key: &OnceKey, verdict: Verdict, seen: ManufacturingState) -> rusqlite::Result<()> {
         let device = key.device.to_string();
         self.write(
-            "UPDATE intents SET verdict = $5, decided = $6
-             WHERE device = $1 AND verb = $2 AND target = $3 AND generation = $4",
+            "UPDATE intents SET verdict = ?5, decided = ?6
+             WHERE device = ?1 AND verb = ?2 AND target = ?3 AND generation = ?4",
             params![
                 device,
                 word(key.verb),
@@ -334,14 +334,14 @@ impl Rows<'_> {
             ],
         )?;
         self.write(
-            "UPDATE devices SET state = $2, last_seen = $3 WHERE device = $1",
+            "UPDATE devices SET state = ?2, last_seen = ?3 WHERE device = ?1",
             params![device, word(seen), self.at],
         )?;
         if verdict == Verdict::Confirmed && key.target == ManufacturingState::DeviceComplete {
             self.write(
                 "UPDATE devices SET complete_run = (SELECT run FROM intents
-                     WHERE device = $1 AND verb = $2 AND target = $3 AND generation = $4)
-                 WHERE device = $1",
+                     WHERE device = ?1 AND verb = ?2 AND target = ?3 AND generation = ?4)
+                 WHERE device = ?1",
                 params![device, word(key.verb), word(key.target), key.generation],
             )?;
         }

@@ -29,9 +29,9 @@ impl View {
     /// [`RecordsError::View`].
     pub fn runs(&self, filter: &RunFilter) -> Result<Vec<RunSummary>, RecordsError> {
         let sql = format!(
-            "{RUN} WHERE ($1 IS NULL OR device LIKE '%' || $1) AND ($2 IS NULL OR serial = $2)
-               AND ($3 IS NULL OR slot = $3) AND ($4 IS NULL OR outcome = $4) AND ($5 IS NULL OR started >= $5)
-             ORDER BY runs.sequence DESC LIMIT $6"
+            "{RUN} WHERE (?1 IS NULL OR device LIKE '%' || ?1) AND (?2 IS NULL OR serial = ?2)
+               AND (?3 IS NULL OR slot = ?3) AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR started >= ?5)
+             ORDER BY runs.sequence DESC LIMIT ?6"
         );
         let values = params![
             filter.device.as_deref().map(hex_digits),
@@ -52,7 +52,7 @@ impl View {
         let id = run.to_string();
         let found = self.all(
             "reading a run",
-            &format!("{RUN} WHERE runs.run = $1"),
+            &format!("{RUN} WHERE runs.run = ?1"),
             [&id],
             summary,
         )?;
@@ -64,14 +64,14 @@ impl View {
             judgements: self.judgements_of(&id)?,
             intents: self.all(
                 "reading intents",
-                &format!("{INTENT} WHERE run = $1 ORDER BY sequence"),
+                &format!("{INTENT} WHERE run = ?1 ORDER BY sequence"),
                 [&id],
                 intent,
             )?,
             incidents: self.all(
                 "reading incidents",
                 "SELECT sequence, at, kind, slot, device, error_code, error_message, error_help, error_blame
-                 FROM incidents WHERE run = $1 ORDER BY sequence",
+                 FROM incidents WHERE run = ?1 ORDER BY sequence",
                 [&id],
                 incident,
             )?,
@@ -84,7 +84,7 @@ impl View {
     /// # Errors
     /// [`RecordsError::View`].
     pub fn runs_beginning(&self, id: &str) -> Result<Vec<RunId>, RecordsError> {
-        let sql = "SELECT run FROM runs WHERE run LIKE $1 || '%' ORDER BY sequence";
+        let sql = "SELECT run FROM runs WHERE run LIKE ?1 || '%' ORDER BY sequence";
         self.all("looking up a run", sql, [hex_digits(id)], |row| parsed(row, 0))
     }
 
@@ -125,15 +125,15 @@ impl View {
     pub fn incidents(&self, limit: u32) -> Result<Vec<Incident>, RecordsError> {
         let sql =
             "SELECT sequence, at, kind, slot, device, error_code, error_message, error_help, error_blame
-                   FROM incidents ORDER BY sequence DESC LIMIT $1";
+                   FROM incidents ORDER BY sequence DESC LIMIT ?1";
         self.all("listing incidents", sql, [limit], incident)
     }
 
     fn steps_of(&self, run: &str, plan: &str) -> Result<Vec<StepRecord>, RecordsError> {
         let sql = "SELECT steps.step, label, attempt, started, ended, outcome, note,
                           error_code, error_message, error_help, error_blame
-                   FROM steps LEFT JOIN plan_steps ON plan_steps.plan = $2 AND plan_steps.step = steps.step
-                   WHERE run = $1 ORDER BY sequence";
+                   FROM steps LEFT JOIN plan_steps ON plan_steps.plan = ?2 AND plan_steps.step = steps.step
+                   WHERE run = ?1 ORDER BY sequence";
         let mut steps = self.all("reading steps", sql, [run, plan], |row| {
             Ok(StepRecord {
                 step: parsed(row, 0)?,
@@ -148,7 +148,7 @@ impl View {
             })
         })?;
         let sql = "SELECT step, attempt, name, value, unit, min, max, outcome
-                   FROM measurements WHERE run = $1 ORDER BY step, attempt, place";
+                   FROM measurements WHERE run = ?1 ORDER BY step, attempt, place";
         let measured = self.all("reading measurements", sql, [run], |row| {
             let measurement = Measurement {
                 name: row.get(2)?,
@@ -173,7 +173,7 @@ impl View {
 
     fn judgements_of(&self, run: &str) -> Result<Vec<JudgementRecord>, RecordsError> {
         let sql =
-            "SELECT sequence, at, step, outcome, facts FROM judgements WHERE run = $1 ORDER BY sequence";
+            "SELECT sequence, at, step, outcome, facts FROM judgements WHERE run = ?1 ORDER BY sequence";
         let mut judgements = self.all("reading judgements", sql, [run], |row| {
             Ok(JudgementRecord {
                 sequence: number(row.get(0)?),
@@ -186,7 +186,7 @@ impl View {
         })?;
         for judgement in &mut judgements {
             let sql = "SELECT name, outcome, expected, found, covered_by FROM checks
-                       WHERE judgement = $1 ORDER BY place";
+                       WHERE judgement = ?1 ORDER BY place";
             judgement.checks = self.all("reading checks", sql, [integer(judgement.sequence)], |row| {
                 Ok(Check {
                     name: spelled(row, 0)?,

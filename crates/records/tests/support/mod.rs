@@ -6,6 +6,8 @@
     reason = "each test file uses its own part, and may panic"
 )]
 
+pub mod story;
+
 use std::sync::Arc;
 
 use lineside_flow::event::{Body, Event, Measurement, VERSION};
