@@ -14,7 +14,13 @@ mod mutate;
 #[cfg(test)]
 mod replay;
 
-/// Stands in for the macro of `libfuzzer-sys`: the target becomes a function.
+#[cfg(test)]
+mod targets {
+    include!(concat!(env!("OUT_DIR"), "/targets.rs"));
+}
+
+/// Stands in for the macro of `libfuzzer-sys`: the target becomes a function. It comes last, so that targets reach it
+/// by its path, as they do the real one.
 #[macro_export]
 macro_rules! fuzz_target {
     (|$bytes:ident: &[u8]| $body:expr) => {
@@ -22,9 +28,4 @@ macro_rules! fuzz_target {
             $body
         }
     };
-}
-
-#[cfg(test)]
-mod targets {
-    include!(concat!(env!("OUT_DIR"), "/targets.rs"));
 }

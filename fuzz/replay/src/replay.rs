@@ -7,7 +7,7 @@ use std::{env, fs};
 use crate::mutate::{Mutator, fingerprint};
 
 /// Mutated inputs for each target when the environment asks for no other number: seconds in an unoptimised build.
-const INPUTS: usize = 3_000;
+const INPUTS: usize = 10_000;
 
 /// Feeds the target `name` with its corpus and with mutations of it.
 ///
@@ -17,6 +17,10 @@ pub(crate) fn replay(name: &str, target: fn(&[u8])) {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("replay stands in fuzz");
+    replay_in(fuzz, name, target);
+}
+
+fn replay_in(fuzz: &Path, name: &str, target: fn(&[u8])) {
     let corpus = corpus(&fuzz.join("corpus").join(name));
     for (path, bytes) in &corpus {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| target(bytes))) {
@@ -70,4 +74,27 @@ fn keep(folder: &Path, bytes: &[u8]) -> PathBuf {
     fs::create_dir_all(folder).expect("fuzz/artifacts can be made");
     fs::write(&path, bytes).expect("fuzz/artifacts can be written");
     path
+}
+
+#[test]
+fn what_makes_a_target_panic_is_found_and_kept() {
+    let folder = env::temp_dir().join(format!("lineside-fuzz-replay-{}", std::process::id()));
+    let corpus = folder.join("corpus/fragile");
+    fs::create_dir_all(&corpus).unwrap();
+    fs::write(corpus.join("seed"), [1, 2, 3]).unwrap();
+
+    let fragile = |bytes: &[u8]| assert_ne!(bytes.first(), Some(&0), "the planted fault");
+    assert!(catch_unwind(|| replay_in(&folder, "fragile", fragile)).is_err());
+    let kept: Vec<PathBuf> = fs::read_dir(folder.join("artifacts/fragile"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    let [kept] = kept.as_slice() else {
+        panic!("one input is kept: {kept:?}")
+    };
+    assert_eq!(fs::read(kept).unwrap().first(), Some(&0));
+
+    let calm = |bytes: &[u8]| assert!(bytes.len() < 1 << 20);
+    replay_in(&folder, "fragile", calm);
+    fs::remove_dir_all(&folder).unwrap();
 }

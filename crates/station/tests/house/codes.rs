@@ -7,9 +7,6 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/troubleshooting.md";
 
-/// The area of the command itself, whose codes stand where they arise.
-const OF_THE_COMMAND: &str = "station";
-
 /// Ends of names of files, which look like codes.
 const FILES: [&str; 16] = [
     "toml",
@@ -47,12 +44,13 @@ fn codes() -> BTreeMap<String, String> {
             }
         }
     }
-    // Codes also stand in tables beside: whatever has the form and an area that is known.
-    let mut areas: BTreeSet<String> = codes.keys().map(|code| area(code).to_owned()).collect();
-    areas.insert(OF_THE_COMMAND.to_owned());
+    // Codes also stand in tables beside: whatever has the form and an area that is known. The command says its own
+    // where they arise.
+    let areas: BTreeSet<String> = codes.keys().map(|code| area(code).to_owned()).collect();
     for source in &sources {
         for (at, string) in &source.strings {
-            if is_code(string) && areas.contains(area(string)) {
+            let is_of_the_command = tree::crate_of(&source.path) == "station";
+            if is_code(string) && (is_of_the_command || areas.contains(area(string))) {
                 codes.entry(string.clone()).or_insert_with(|| source.place(*at));
             }
         }
@@ -67,7 +65,7 @@ fn area(code: &str) -> &str {
 /// `area.what-happened`, and not the name of a file.
 fn is_code(text: &str) -> bool {
     let is_word = |word: &str| {
-        !word.is_empty()
+        word.starts_with(|c: char| c.is_ascii_lowercase())
             && word
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
