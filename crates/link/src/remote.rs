@@ -19,6 +19,7 @@
 
 mod client;
 mod connection;
+pub mod control;
 pub mod fault;
 pub mod frame;
 mod hold;

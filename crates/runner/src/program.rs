@@ -68,8 +68,7 @@ impl Program {
     /// # Errors
     /// When a file cannot be read, is not what it should be, or the plan would do harm.
     pub fn load(path: &Path, trust: &TrustList, supplies: Option<&Supplies>) -> Result<Self, RunnerError> {
-        let text = read_text(path, None)?;
-        let plan = plan::parse(&text).map_err(|source| RunnerError::Plan { path: path.to_owned(), source })?;
+        let plan = read_plan(path)?;
         Self::assemble(plan, &Folder::of(path), trust, supplies)
     }
 
@@ -147,13 +146,29 @@ impl Program {
     }
 }
 
+/// Reads a plan, without what it names.
+///
+/// # Errors
+/// When the file cannot be read or is no plan.
+pub fn read_plan(path: &Path) -> Result<Plan, RunnerError> {
+    let text = read_text(path, None)?;
+    plan::parse(&text).map_err(|source| RunnerError::Plan { path: path.to_owned(), source })
+}
+
+/// Reads a list of OS releases.
+///
+/// # Errors
+/// When the file cannot be read or is no such list.
+pub fn read_os_list(path: &Path) -> Result<Vec<OsRelease>, RunnerError> {
+    releases_of(path, &read(path, None)?)
+}
+
 /// Checks a plan with all that it names and returns every finding, good or bad, instead of stopping at the first.
 ///
 /// # Errors
 /// When the plan or a file that it names cannot be read at all.
 pub fn check(path: &Path, trust: &TrustList, supplies: Option<&Supplies>) -> Result<Vec<plan::Finding>, RunnerError> {
-    let text = read_text(path, None)?;
-    let plan = plan::parse(&text).map_err(|source| RunnerError::Plan { path: path.to_owned(), source })?;
+    let plan = read_plan(path)?;
     let folder = Folder::of(path);
     let list = folder.path(plan.os.list.as_str());
     let releases = releases_of(&list, &read(&list, Some("os.list"))?)?;

@@ -52,7 +52,7 @@ impl RemoteBench {
         let place = || dir.display().to_string();
         let Pipe {
             reader, mut writer, ..
-        } = transport::connect(dir)
+        } = transport::connect(dir, transport::What::Bench)
             .await
             .map_err(|error| match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => LinkError::NoBench { place: place() },

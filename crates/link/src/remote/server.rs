@@ -19,7 +19,7 @@ use super::frame::{Message, VERSION, Wish};
 use super::hold::Hold;
 use super::lent::Lent;
 use super::outbox::Outbox;
-use super::transport::{Kind, Listener, Pipe};
+use super::transport::{Kind, Listener, Pipe, What};
 use crate::{Bench, Clock, LinkError};
 
 /// How long a client may take to show its token and to greet. It does both at once, so this is for strangers.
@@ -67,7 +67,7 @@ impl Lending {
 
     fn bind_as(dir: &Path, kind: Kind) -> Result<Self, LinkError> {
         let hold = Hold::take(dir)?;
-        let listener = Listener::bind(dir, kind)
+        let listener = Listener::bind(dir, What::Bench, kind)
             .map_err(|error| LinkError::io(format!("lend boards at {}", dir.display()), &error))?;
         Ok(Self {
             listener,

@@ -11,11 +11,34 @@ use std::path::{Path, PathBuf};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The Unix socket.
-#[cfg(unix)]
-const SOCKET_FILE: &str = "bench.sock";
-/// Port and token.
-const PORT_FILE: &str = "bench.port";
+/// What is reached in a directory: each has its own socket there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// Boards that are lent.
+    Bench,
+    /// Questions to whoever lends them.
+    Control,
+}
+
+impl What {
+    /// The file of the Unix socket.
+    #[cfg(unix)]
+    const fn socket_file(self) -> &'static str {
+        match self {
+            Self::Bench => "bench.sock",
+            Self::Control => "control.sock",
+        }
+    }
+
+    /// The file with port and token.
+    const fn port_file(self) -> &'static str {
+        match self {
+            Self::Bench => "bench.port",
+            Self::Control => "control.port",
+        }
+    }
+}
+
 /// A file gets its name only when it is complete.
 const UNFINISHED: &str = ".new";
 
@@ -104,22 +127,22 @@ pub(super) struct Listener {
 
 impl Listener {
     /// Takes the place of whatever was left there.
-    pub(super) fn bind(dir: &Path, kind: Kind) -> io::Result<Self> {
+    pub(super) fn bind(dir: &Path, what: What, kind: Kind) -> io::Result<Self> {
         match kind {
             #[cfg(unix)]
-            Kind::UnixSocket => Self::bind_unix(dir),
-            Kind::Loopback => Self::bind_loopback(dir),
+            Kind::UnixSocket => Self::bind_unix(dir, what),
+            Kind::Loopback => Self::bind_loopback(dir, what),
         }
     }
 
     #[cfg(unix)]
-    fn bind_unix(dir: &Path) -> io::Result<Self> {
+    fn bind_unix(dir: &Path, what: What) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
 
         // A client takes the first that it finds: nothing of an earlier lender may remain.
-        remove(&dir.join(PORT_FILE))?;
-        let file = dir.join(SOCKET_FILE);
-        let unfinished = dir.join(format!("{SOCKET_FILE}{UNFINISHED}"));
+        remove(&dir.join(what.port_file()))?;
+        let file = dir.join(what.socket_file());
+        let unfinished = dir.join(format!("{}{UNFINISHED}", what.socket_file()));
         remove(&unfinished)?;
         let socket = std::os::unix::net::UnixListener::bind(short_enough(&unfinished)?.path())?;
         fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o600))?;
@@ -132,17 +155,17 @@ impl Listener {
         })
     }
 
-    fn bind_loopback(dir: &Path) -> io::Result<Self> {
+    fn bind_loopback(dir: &Path, what: What) -> io::Result<Self> {
         #[cfg(unix)]
-        remove(&dir.join(SOCKET_FILE))?;
+        remove(&dir.join(what.socket_file()))?;
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
         let mut token = [0; TOKEN];
         getrandom::fill(&mut token).map_err(|error| io::Error::other(error.to_string()))?;
         let hex: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        let file = dir.join(PORT_FILE);
-        let unfinished = dir.join(format!("{PORT_FILE}{UNFINISHED}"));
+        let file = dir.join(what.port_file());
+        let unfinished = dir.join(format!("{}{UNFINISHED}", what.port_file()));
         remove(&unfinished)?;
         write_private(&unfinished, &format!("{port} {hex}\n"))?;
         let socket = TcpListener::from_std(socket)?;
@@ -170,20 +193,20 @@ impl Drop for Listener {
     }
 }
 
-/// Reaches whoever lends in `dir`.
+/// Reaches whoever serves that in `dir`.
 ///
 /// # Errors
 /// `NotFound` or `ConnectionRefused` when nobody does.
-pub(super) async fn connect(dir: &Path) -> io::Result<Pipe> {
+pub(super) async fn connect(dir: &Path, what: What) -> io::Result<Pipe> {
     #[cfg(unix)]
     {
-        let file = dir.join(SOCKET_FILE);
+        let file = dir.join(what.socket_file());
         if file.exists() {
             let path = short_enough(&file)?;
             return Ok(Pipe::unix(tokio::net::UnixStream::connect(path.path()).await?));
         }
     }
-    let (port, token) = read_port(&dir.join(PORT_FILE))?;
+    let (port, token) = read_port(&dir.join(what.port_file()))?;
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(&token).await?;
     Ok(Pipe::tcp(stream, None))

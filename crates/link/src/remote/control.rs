@@ -1,0 +1,134 @@
+//! Questions to whoever lends boards in a directory, on a socket of their own: one line each way.
+//!
+//! What the lines mean is the business of both ends. A board's wires are never touched by it.
+
+use std::path::Path;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+use super::transport::{self, Kind, Listener, Pipe, What};
+use crate::LinkError;
+
+/// The longest line in bytes, either way.
+pub const LINE_LIMIT: u64 = 16 * 1024 * 1024;
+
+/// Where questions come in, in one directory.
+pub struct Control {
+    listener: Listener,
+}
+
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+impl Control {
+    /// Lets askers connect. Only whoever lends in this directory may call it: it takes the place of whatever was left
+    /// there. Must be called within a `tokio` runtime with I/O enabled.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn bind(dir: &Path) -> Result<Self, LinkError> {
+        let listener = Listener::bind(dir, What::Control, Kind::native())
+            .map_err(|error| LinkError::io(format!("take questions at {}", dir.display()), &error))?;
+        Ok(Self { listener })
+    }
+
+    /// Answers questions until the returned future is dropped.
+    pub async fn serve(self, answer: impl Fn(&str) -> String) {
+        let mut askers = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                pipe = self.listener.accept() => match pipe {
+                    Ok(pipe) => askers.push(attend(pipe, &answer)),
+                    Err(error) => tracing::warn!(%error, "an asker could not connect"),
+                },
+                Some(()) = askers.next(), if !askers.is_empty() => {}
+            }
+        }
+    }
+}
+
+/// Answers one asker until it leaves or breaks the rules.
+async fn attend(mut pipe: Pipe, answer: &impl Fn(&str) -> String) {
+    if pipe.admit().await.is_err() {
+        return;
+    }
+    let mut lines = BufReader::new(pipe.reader);
+    loop {
+        let mut line = String::new();
+        match (&mut lines).take(LINE_LIMIT).read_line(&mut line).await {
+            Ok(length) if length > 0 && line.ends_with('\n') => {}
+            _ => return,
+        }
+        let mut said = answer(line.trim_end());
+        said.push('\n');
+        if pipe.writer.write_all(said.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks whoever lends in a directory one question.
+///
+/// # Errors
+/// [`LinkError::NoBench`] when nobody answers there, [`LinkError::Foreign`] when the answer is no line.
+pub async fn ask(dir: &Path, question: &str) -> Result<String, LinkError> {
+    let io = |error: std::io::Error| LinkError::io(format!("ask at {}", dir.display()), &error);
+    let mut pipe = transport::connect(dir, What::Control)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => LinkError::NoBench {
+                place: dir.display().to_string(),
+            },
+            _ => io(error),
+        })?;
+    pipe.writer
+        .write_all(format!("{question}\n").as_bytes())
+        .await
+        .map_err(io)?;
+    let mut line = String::new();
+    BufReader::new(pipe.reader)
+        .take(LINE_LIMIT)
+        .read_line(&mut line)
+        .await
+        .map_err(io)?;
+    match line.strip_suffix('\n') {
+        Some(line) => Ok(line.to_owned()),
+        None => Err(LinkError::Foreign {
+            reason: "the answer ended before its line".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_is_answered_and_nobody_there_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            assert!(matches!(
+                ask(dir.path(), "early").await,
+                Err(LinkError::NoBench { .. })
+            ));
+            let control = Control::bind(dir.path()).unwrap();
+            let questions = async {
+                assert_eq!(ask(dir.path(), "one").await.unwrap(), "heard one");
+                assert_eq!(ask(dir.path(), "two").await.unwrap(), "heard two");
+            };
+            tokio::select! {
+                () = control.serve(|line| format!("heard {line}")) => {}
+                () = questions => {}
+            }
+        });
+    }
+}

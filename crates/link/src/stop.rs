@@ -1,0 +1,19 @@
+//! Being asked to stop by the system.
+
+/// Waits until a person or the system asks this process to end: Ctrl-C, or a polite kill where there is such a thing.
+/// Must be awaited within a `tokio` runtime with I/O enabled. Never ends when the system does not tell.
+pub async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                result = tokio::signal::ctrl_c() => if result.is_ok() { return },
+            }
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

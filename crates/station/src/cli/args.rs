@@ -1,0 +1,289 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
+
+use super::bench::BenchName;
+use super::output::Color;
+
+/// Takes every attached Azure Sphere board from plugged in to ready to ship.
+#[derive(Debug, Parser)]
+#[command(name = "lineside", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  lineside run plans/thermostat.toml --bench sim:8 --serials plans/thermostat-serials.txt
+  lineside devices --watch
+  lineside records list --outcome fail")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The boards: `usb`, `sim:N[,state=S][,seed=S][,pace=fast|real]`, or `at:DIR` of another process
+    #[arg(long, global = true, env = "LINESIDE_BENCH", default_value = "usb", value_name = "BENCH", help_heading = "Global options")]
+    pub(crate) bench: BenchName,
+    /// The folder of journal and records [default: lineside-data; a new one in it for each run on `sim:N`]
+    #[arg(long, global = true, env = "LINESIDE_DATA", value_name = "DIR", help_heading = "Global options")]
+    pub(crate) data: Option<PathBuf>,
+    /// The name of this station in the records
+    #[arg(long, global = true, env = "LINESIDE_STATION", default_value = "station", value_name = "NAME", help_heading = "Global options")]
+    pub(crate) station: StationName,
+    /// One JSON object a line on standard output
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) json: bool,
+    /// When to use colour; NO_COLOR is obeyed
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    pub(crate) color: Color,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Take all boards through a plan
+    Run(RunArgs),
+    /// List the boards and what their devices say
+    Devices(DevicesArgs),
+    /// Check whether boards are ready to ship
+    ReadyCheck(ReadyCheckArgs),
+    /// Look into plans
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// Look into what is recorded
+    #[command(subcommand)]
+    Records(RecordsCommand),
+    /// Run a simulated bench for other processes
+    #[command(args_conflicts_with_subcommands = true)]
+    Sim(SimArgs),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  lineside completions bash > /etc/bash_completion.d/lineside")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit codes: 0 every expected unit passed and is recorded; 1 a unit did not; 3 the station is in
+trouble; 4 the plan was refused; 130 stopped. Ctrl-C stops in a told state; a second one at once.
+
+Examples:
+  lineside run plans/thermostat.toml --bench sim:8 --serials plans/thermostat-serials.txt
+  lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl")]
+pub(crate) struct RunArgs {
+    /// The plan
+    pub(crate) plan: PathBuf,
+    /// Unit serials: one a line in the order of the slots, or `SLOT SERIAL`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) serials: Option<PathBuf>,
+    /// How many units must pass [default: every board, and every serial of the list]
+    #[arg(long, value_name = "N")]
+    pub(crate) expect: Option<u32>,
+    /// Pseudonymous id of the operator, for the record
+    #[arg(long, env = "LINESIDE_OPERATOR", value_name = "ID")]
+    pub(crate) operator: Option<String>,
+    /// Shift, for the record
+    #[arg(long, env = "LINESIDE_SHIFT", value_name = "NAME")]
+    pub(crate) shift: Option<String>,
+    /// Work order, for the record
+    #[arg(long, env = "LINESIDE_WORK_ORDER", value_name = "ID")]
+    pub(crate) work_order: Option<String>,
+}
+
+/// Arguments of `devices`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lineside devices\n  lineside devices --watch --json")]
+pub(crate) struct DevicesArgs {
+    /// Go on and tell of every change
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Seconds to wait for a device that does not answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    pub(crate) timeout: u64,
+    /// Show whole device ids
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+/// Arguments of `ready-check`.
+#[derive(Debug, Args)]
+#[command(after_help = "A check that the device does not let us make counts as unknown, and unknown is not ready, unless
+this station's records hold the proof from before the device was locked.
+
+Examples:
+  lineside ready-check --all --os 24.06 -j mt3620an.json -e Module1Complete --images 2f074b0f-d99d-4692-82d9-ef93a7d6463c
+  lineside ready-check --slot 1113 --os 24.06 -j mt3620an.json --allow-skipped")]
+pub(crate) struct ReadyCheckArgs {
+    /// Check the board in this slot
+    #[arg(long, value_name = "SLOT", conflicts_with = "all")]
+    pub(crate) slot: Vec<SlotPath>,
+    /// Check every attached board
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Allowed OS versions; without one nothing is ready
+    #[arg(long, value_name = "VERSION", num_args = 1..)]
+    pub(crate) os: Vec<String>,
+    /// The OS list that says what each version consists of
+    #[arg(short = 'j', long = "os_components_json_file", alias = "os-list", value_name = "FILE", default_value = "mt3620an.json")]
+    pub(crate) os_list: PathBuf,
+    /// The state that the device must be in
+    #[arg(short = 'e', long = "expected_mfg_state", alias = "state", value_name = "STATE", default_value = "DeviceComplete")]
+    pub(crate) state: ManufacturingState,
+    /// Customer images that must be there, and no others: image ids, or COMPONENT=IMAGE
+    #[arg(long, value_name = "IMAGE", num_args = 1..)]
+    pub(crate) images: Vec<ImageName>,
+    /// Components that may be there although no list names them
+    #[arg(long, value_name = "COMPONENT", num_args = 1..)]
+    pub(crate) allow: Vec<ComponentId>,
+    /// Count what a locked device does not say as passed, as the vendor's script does
+    #[arg(long)]
+    pub(crate) allow_skipped: bool,
+    /// Show every check, not only those that did not pass
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Seconds to wait for a device that does not answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 8)]
+    pub(crate) timeout: u64,
+}
+
+/// An image that is expected: by its id, or with its component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ImageName {
+    pub(crate) component: Option<ComponentId>,
+    pub(crate) image: ImageId,
+}
+
+impl std::str::FromStr for ImageName {
+    type Err = lineside_terms::ParseIdError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.split_once('=') {
+            Some((component, image)) => Self { component: Some(component.parse()?), image: image.parse()? },
+            None => Self { component: None, image: text.parse()? },
+        })
+    }
+}
+
+/// Subcommands of `plan`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Check a plan and everything that it names
+    #[command(after_help = "Example:\n  lineside plan check plans/thermostat.toml --bench sim:1")]
+    Check {
+        /// The plan
+        plan: PathBuf,
+    },
+    /// Say in plain words what a plan does
+    #[command(after_help = "Example:\n  lineside plan explain plans/thermostat.toml")]
+    Explain {
+        /// The plan
+        plan: PathBuf,
+    },
+    /// Print the JSON Schema of plans, for editors
+    #[command(after_help = "Example:\n  lineside plan schema > plan.schema.json")]
+    Schema,
+}
+
+/// Subcommands of `records`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordsCommand {
+    /// List runs
+    #[command(after_help = "Examples:\n  lineside records list --outcome fail\n  lineside records list --serial SAMPLE-0003 --json")]
+    List {
+        /// Only of this device
+        #[arg(long, value_name = "ID")]
+        device: Option<lineside_terms::DeviceId>,
+        /// Only of this unit
+        #[arg(long, value_name = "SERIAL")]
+        serial: Option<lineside_terms::UnitSerial>,
+        /// Only those that ended so
+        #[arg(long, value_name = "OUTCOME")]
+        outcome: Option<String>,
+        /// At most so many, newest first
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+    },
+    /// Show one run whole
+    #[command(after_help = "Example:\n  lineside records show SAMPLE-0003")]
+    Show {
+        /// A run id, the beginning of one, or a unit serial (its latest run)
+        run: String,
+    },
+    /// Write records in a form for others
+    #[command(after_help = "Examples:\n  lineside records export devices > devices.csv\n  lineside records export runs > runs.jsonl")]
+    Export {
+        /// What to write
+        #[arg(value_enum)]
+        what: Export,
+    },
+    /// Check that nothing in the journal was changed
+    #[command(after_help = "Example:\n  lineside records verify --data lineside-data")]
+    Verify,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Export {
+    /// Device ids as CSV, for claiming in the cloud
+    Devices,
+    /// Runs as JSON lines
+    Runs,
+}
+
+/// Arguments of `sim`.
+#[derive(Debug, Args)]
+#[command(after_help = "Prints `ready` when its boards can be leased, and runs until it is stopped. DIR then holds the bench socket,
+the control socket and `ca.pem`, the certificate that clients must pin.
+
+Examples:
+  lineside sim --boards 8 --dir /tmp/bench
+  lineside devices --bench at:/tmp/bench
+  lineside sim ask --dir /tmp/bench --json")]
+pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SimCommand>,
+    /// How many boards
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub(crate) boards: usize,
+    /// The folder for sockets and `ca.pem`
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) dir: Option<PathBuf>,
+    /// The same seed gives the same devices and keys
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Which times are kept
+    #[arg(long, value_name = "PACE", default_value = "fast")]
+    pub(crate) pace: String,
+    /// The state of the devices: Blank, Module1Complete or DeviceComplete
+    #[arg(long, value_name = "STATE", default_value = "Module1Complete")]
+    pub(crate) state: ManufacturingState,
+    /// The OS of the devices
+    #[arg(long, value_name = "VERSION", default_value = "24.06")]
+    pub(crate) os_profile: String,
+    /// appDevelopment in force and the debugger installed, nothing else
+    #[arg(long)]
+    pub(crate) development: bool,
+    /// A script of faults (JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+}
+
+/// Subcommands of `sim`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// Ask a running simulated bench for the true state of its boards and what was asked of them
+    #[command(after_help = "Example:\n  lineside sim ask --dir /tmp/bench --board 0 --json")]
+    Ask {
+        /// The folder of the bench
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// Only this board, counted from 0
+        #[arg(long, value_name = "K")]
+        board: Option<usize>,
+    },
+}

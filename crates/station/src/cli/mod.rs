@@ -1,0 +1,63 @@
+//! Command line → commands. One file per command; its module doc is its manual.
+
+mod args;
+mod bench;
+mod data;
+mod devices;
+mod exit;
+mod live;
+mod output;
+mod plan;
+mod ready_check;
+mod records;
+mod run;
+mod sim;
+mod trouble;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use exit::Exit;
+use output::Printer;
+use trouble::Trouble;
+
+/// Reads the command line, does what it says, tells how it went.
+pub(crate) fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let is_asked_for = !error.use_stderr();
+            // clap's own printing knows colour and pipes; nothing can be done about a closed pipe.
+            let _ = error.print();
+            return if is_asked_for { Exit::Good } else { Exit::Usage };
+        }
+    };
+    let printer = Printer::new(cli.global.json, cli.global.color);
+    let done = match cli.command {
+        Command::Run(args) => run::run(&cli.global, &args, &printer),
+        Command::Devices(args) => devices::run(&cli.global, &args, &printer),
+        Command::ReadyCheck(args) => ready_check::run(&cli.global, &args, &printer),
+        Command::Plan(command) => plan::run(&cli.global, &command, &printer),
+        Command::Records(command) => records::run(&cli.global, &command, &printer),
+        Command::Sim(args) => sim::run(&args, &printer),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "lineside", &mut script);
+            printer.raw(String::from_utf8_lossy(&script).trim_end());
+            Ok(Exit::Good)
+        }
+    };
+    done.unwrap_or_else(|trouble: Trouble| {
+        printer.told(&trouble.told);
+        trouble.exit
+    })
+}
+
+/// Runs host work: one thread for all boards.
+fn on_host_thread<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Trouble::station("station.no-runtime", "the system gave no resources to begin with", &error))?;
+    Ok(tokio::task::LocalSet::new().block_on(&runtime, work))
+}

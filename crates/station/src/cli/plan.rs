@@ -1,0 +1,54 @@
+//! `lineside plan check|explain|schema`: looks into plans without touching a board.
+
+use lineside_flow::plan;
+use lineside_runner::program;
+use serde::Serialize;
+
+use super::args::{Global, PlanCommand};
+use super::bench;
+use super::exit::Exit;
+use super::output::{Printer, Tone};
+use super::trouble::Trouble;
+
+pub(crate) fn run(global: &Global, command: &PlanCommand, printer: &Printer) -> Result<Exit, Trouble> {
+    match command {
+        PlanCommand::Check { plan } => check(global, plan, printer),
+        PlanCommand::Explain { plan } => {
+            let explanation = plan::explain(&program::read_plan(plan)?);
+            printer.object(&explanation);
+            printer.result(explanation.to_string().trim_end());
+            Ok(Exit::Good)
+        }
+        PlanCommand::Schema => {
+            let schema = serde_json::to_string_pretty(&plan::schema()).expect("a schema is always JSON");
+            printer.raw(&schema);
+            Ok(Exit::Good)
+        }
+    }
+}
+
+/// One object of `--json`.
+#[derive(Serialize)]
+struct Checked<'a> {
+    version: u32,
+    kind: &'static str,
+    is_good: bool,
+    findings: &'a [plan::Finding],
+}
+
+fn check(global: &Global, path: &std::path::Path, printer: &Printer) -> Result<Exit, Trouble> {
+    let (trust, supplies) = bench::supplies_of(&global.bench)?;
+    let findings = program::check(path, &trust, supplies.as_ref())?;
+    let is_good = findings.iter().all(|finding| finding.severity != plan::Severity::Error);
+    printer.object(&Checked { version: 1, kind: "plan-check", is_good, findings: &findings });
+    for finding in &findings {
+        let word = match finding.severity {
+            plan::Severity::Error => Tone::Bad.paint("error:"),
+            plan::Severity::Warning => Tone::Unclear.paint("warning:"),
+        };
+        printer.result(&format!("{word} {finding}\n  remedy: {}", finding.help));
+    }
+    let verdict = if is_good { Tone::Good.paint("the plan is good") } else { Tone::Bad.paint("the plan is refused") };
+    printer.result(&verdict);
+    Ok(if is_good { Exit::Good } else { Exit::Refused })
+}

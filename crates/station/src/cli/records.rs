@@ -1,0 +1,249 @@
+//! `lineside records list|show|export|verify`: looks into what is recorded.
+//!
+//! The journal is the truth; what is shown comes from a view that is brought up to date first and rebuilt when it is
+//! missing. Looking is possible while another process writes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lineside_records::{
+    Disk, RealDisk, RunFilter, RunRecord, View, verify, write_devices, write_runs,
+};
+use lineside_terms::{DeviceId, Outcome, RunId};
+use serde::Serialize;
+
+use super::args::{Export, Global, RecordsCommand};
+use super::data;
+use super::exit::Exit;
+use super::output::{Printer, Tone, table};
+use super::trouble::Trouble;
+
+pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) -> Result<Exit, Trouble> {
+    let folder = data::folder_to_read(global);
+    if !data::journal_folder(&folder).exists() {
+        return Err(Trouble::usage(
+            "records.no-journal",
+            &format!("there are no records in {}", folder.display()),
+            "Name the folder of a run with --data; `lineside run` prints it.",
+        ));
+    }
+    match command {
+        RecordsCommand::List { device, serial, outcome, limit } => {
+            let filter = RunFilter {
+                device: device.map(|device| device.to_string()),
+                serial: serial.clone(),
+                outcome: outcome.as_deref().map(outcome_of).transpose()?,
+                limit: Some(*limit),
+                ..RunFilter::default()
+            };
+            list(&open_view(&folder)?, &filter, printer)
+        }
+        RecordsCommand::Show { run } => show(&open_view(&folder)?, run, printer),
+        RecordsCommand::Export { what } => export(&open_view(&folder)?, *what, printer),
+        RecordsCommand::Verify => check(&folder, printer),
+    }
+}
+
+/// The view of a data folder, up to date.
+pub(crate) fn open_view(folder: &Path) -> Result<View, Trouble> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::read_only(&data::journal_folder(folder))?);
+    let mut view = View::open(&data::view_file(folder))?;
+    view.catch_up(&disk)?;
+    Ok(view)
+}
+
+/// Which devices this station has finished, and in which run. Without records there are none.
+pub(crate) fn proofs(global: &Global) -> BTreeMap<DeviceId, RunId> {
+    let folder = data::folder_to_read(global);
+    if !data::journal_folder(&folder).exists() {
+        return BTreeMap::new();
+    }
+    let devices = open_view(&folder).ok().and_then(|view| view.devices().ok()).unwrap_or_default();
+    devices.into_iter().filter_map(|device| Some((device.device, device.complete_run?))).collect()
+}
+
+fn outcome_of(word: &str) -> Result<Outcome, Trouble> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| {
+        Trouble::usage(
+            "records.no-outcome",
+            &format!("`{}` is no outcome", word.escape_default()),
+            "Outcomes are pass, marginal, skipped, fail, error, unknown.",
+        )
+    })
+}
+
+fn word_of(outcome: Option<Outcome>) -> (String, Tone) {
+    match outcome {
+        None => ("open".to_owned(), Tone::Unclear),
+        Some(outcome) if outcome.is_good() => (outcome.to_string(), Tone::Good),
+        Some(Outcome::Unknown) => ("unknown".to_owned(), Tone::Unclear),
+        Some(outcome) => (outcome.to_string(), Tone::Bad),
+    }
+}
+
+/// One object of `--json`.
+#[derive(Serialize)]
+struct Object<'a, T: Serialize> {
+    version: u32,
+    kind: &'static str,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trouble> {
+    let runs = view.runs(filter)?;
+    for run in &runs {
+        printer.object(&Object { version: 1, kind: "run", content: run });
+    }
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let error = run.error.as_ref().map(|error| error.code.clone()).unwrap_or_default();
+            vec![
+                (run.run.to_string(), Tone::Faint),
+                (run.started.clone(), Tone::Plain),
+                (run.serial.to_string(), Tone::Plain),
+                (run.device.short(), Tone::Plain),
+                word_of(run.outcome),
+                (error, Tone::Plain),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        printer.note("no run is recorded that fits");
+    } else {
+        printer.result(&table(&["run", "began", "serial", "device", "outcome", "error"], &rows));
+    }
+    for intent in view.unresolved_intents()? {
+        printer.note(&format!(
+            "{} whether device {} became {} is not known: attach it again",
+            Tone::Unclear.paint("open:"),
+            intent.key.device.short(),
+            intent.key.target
+        ));
+    }
+    Ok(Exit::Good)
+}
+
+fn find(view: &View, name: &str) -> Result<RunId, Trouble> {
+    let unknown = || {
+        Trouble::usage(
+            "records.no-run",
+            &format!("no run is called `{}`", name.escape_default()),
+            "`lineside records list` shows run ids and serials.",
+        )
+    };
+    if let Ok(serial) = name.parse() {
+        let filter = RunFilter { serial: Some(serial), limit: Some(1), ..RunFilter::default() };
+        if let Some(run) = view.runs(&filter)?.first() {
+            return Ok(run.run);
+        }
+    }
+    match view.runs_beginning(name)?.as_slice() {
+        [run] => Ok(*run),
+        [] => Err(unknown()),
+        _ => Err(Trouble::usage(
+            "records.which-run",
+            &format!("several runs begin with `{}`", name.escape_default()),
+            "Give more of the run id.",
+        )),
+    }
+}
+
+fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
+    let run: RunRecord = view.run(&find(view, name)?)?;
+    printer.object(&Object { version: 1, kind: "run", content: &run });
+    let about = &run.summary;
+    let (word, tone) = word_of(about.outcome);
+    printer.result(&format!("run      {}", about.run));
+    printer.result(&format!("device   {}", about.device));
+    printer.result(&format!("unit     {}, attempt {}", about.serial, about.attempt));
+    printer.result(&format!("plan     {} ({})", about.plan.short(), about.product.as_deref().unwrap_or("-")));
+    printer.result(&format!("began    {}, ended {}", about.started, about.ended.as_deref().unwrap_or("not yet")));
+    printer.result(&format!("outcome  {}", tone.paint(&word)));
+    if let Some(error) = &about.error {
+        printer.result(&format!("error    {error}\nremedy   {}", error.help));
+    }
+    let rows: Vec<_> = run
+        .steps
+        .iter()
+        .map(|step| {
+            let measured = step.measurements.iter().map(|m| {
+                let value = m.value.map_or_else(|| "no number".to_owned(), |value| value.to_string());
+                format!("{} {value} {} {}", m.name, m.unit, m.outcome)
+            });
+            let said = step.error.as_ref().map(ToString::to_string).or_else(|| step.note.clone());
+            let said: Vec<String> = measured.chain(said).collect();
+            vec![
+                (step.step.to_string(), Tone::Plain),
+                (step.attempt.to_string(), Tone::Plain),
+                word_of(step.outcome),
+                (said.join("; "), Tone::Plain),
+            ]
+        })
+        .collect();
+    printer.result(&table(&["step", "try", "outcome", "said"], &rows));
+    for intent in &run.intents {
+        let verdict = intent.verdict.map_or_else(|| "not known yet".to_owned(), |v| format!("{v:?}").to_lowercase());
+        printer.result(&format!("intent   {}: {verdict}", intent.key));
+    }
+    Ok(Exit::Good)
+}
+
+fn export(view: &View, what: Export, printer: &Printer) -> Result<Exit, Trouble> {
+    let mut out = Vec::new();
+    match what {
+        Export::Devices => write_devices(&view.devices()?, &mut out)?,
+        Export::Runs => {
+            write_runs(view, &RunFilter::default(), &mut out)?;
+        }
+    }
+    printer.raw(String::from_utf8_lossy(&out).trim_end());
+    Ok(Exit::Good)
+}
+
+/// One object of `records verify --json`.
+#[derive(Serialize)]
+struct Verified {
+    version: u32,
+    kind: &'static str,
+    is_sound: bool,
+    events: u64,
+    bytes: u64,
+    segments: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    torn: Option<String>,
+}
+
+fn check(folder: &Path, printer: &Printer) -> Result<Exit, Trouble> {
+    let disk = RealDisk::read_only(&data::journal_folder(folder))?;
+    let found = verify(&disk, None)?;
+    let damage = found.damage.as_ref().map(ToString::to_string);
+    let torn = found.torn.as_ref().map(ToString::to_string);
+    printer.object(&Verified {
+        version: 1,
+        kind: "verified",
+        is_sound: damage.is_none(),
+        events: found.head.sequence,
+        bytes: found.bytes,
+        segments: found.segments,
+        damage: damage.clone(),
+        torn: torn.clone(),
+    });
+    if let Some(torn) = torn {
+        printer.result(&format!("note: {torn}; nothing of it had been acknowledged"));
+    }
+    match damage {
+        None => {
+            printer.result(&Tone::Good.paint(&format!("sound: {} events, {} bytes", found.head.sequence, found.bytes)));
+            Ok(Exit::Good)
+        }
+        Some(damage) => {
+            printer.result(&Tone::Bad.paint(&format!("damaged after event {}: {damage}", found.head.sequence)));
+            Ok(Exit::NotGood)
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `lineside run PLAN`: takes every board of the bench through a plan.
+//!
+//! While it runs, standard error shows every slot: live when a person is looking, else one line for each thing that
+//! happens. At the end standard output has the table. With `--json`, standard output has every event as it became
+//! durable, one a line, and a summary. Ctrl-C stops in a told state; a second one stops at once, which is as safe as a
+//! power cut: running the same command again goes on.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use lineside_device::Entropy;
+use lineside_flow::{Event, Shift};
+use lineside_runner::batch::{self, Patience};
+use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, Summary, WallClock, program};
+use lineside_terms::{SlotPath, Told};
+use serde::Serialize;
+
+use super::args::{Global, RunArgs};
+use super::exit::Exit;
+use super::live::Live;
+use super::output::{Printer, Tone, table};
+use super::trouble::Trouble;
+use super::{bench, data, on_host_thread, records};
+
+pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
+    on_host_thread(run_on_host(global, args, printer))?
+}
+
+async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
+    let bench = bench::open(&global.bench).await?;
+    let program = Rc::new(Program::load(&args.plan, &bench.trust, bench.supplies.as_ref())?);
+    let boards = bench.bench.list().await?;
+    let slots: Vec<SlotPath> = boards.iter().map(|board| board.slot.clone()).collect();
+    let serials = match &args.serials {
+        Some(path) => program::serials(path, &slots)?,
+        None => Default::default(),
+    };
+    let folder = data::folder_for_run(global);
+    let (journal, history) = data::open_journal(&folder, global, printer)?;
+    printer.note(&format!("records: {}", folder.display()));
+    let wall = WallClock::of_system(bench.clock.clone());
+    let place = Place {
+        station: global.station.clone(),
+        boot: data::boot_id()?,
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        bench_name: global.bench.to_string(),
+        session: bench.session(wall.stamp().wall_ms),
+        bench: Rc::clone(&bench.bench),
+        wall,
+        entropy: Entropy::System,
+        shift: Shift {
+            operator: args.operator.clone(),
+            shift: args.shift.clone(),
+            work_order: args.work_order.clone(),
+        },
+        patience: Patience::default(),
+    };
+    let mut keeper = Keeper::start(journal)?;
+    let cancel = Cancel::default();
+    stop_on_ctrl_c(&cancel, *printer);
+    let live = RefCell::new(Live::new(*printer));
+    let batch = Batch { program, serials, expected: args.expect };
+    let summary = batch::run(place, batch, history, &mut keeper, &cancel, |notice| match notice {
+        Notice::Durable(events) => {
+            for event in events {
+                printer.object(event);
+                live.borrow_mut().event(event);
+            }
+        }
+        Notice::Picture(picture) => live.borrow_mut().picture(picture),
+        Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
+    })
+    .await?;
+    live.borrow_mut().end();
+    // Everything is durable; a journal that failed has said so in the summary.
+    drop(keeper.close());
+    show(&summary, printer);
+    // The view is for looking; when it cannot be made now it is made when somebody looks.
+    if let Err(trouble) = records::open_view(&folder) {
+        printer.note(&format!("note: the view was not brought up to date: {}", trouble.told));
+    }
+    if let Some(error) = &summary.store_error {
+        printer.told(error);
+        return Ok(Exit::Station);
+    }
+    Ok(match (summary.is_pass(), summary.is_cancelled) {
+        (_, true) => Exit::Stopped,
+        (true, false) => Exit::Good,
+        (false, false) => Exit::NotGood,
+    })
+}
+
+/// The first Ctrl-C asks, the second ends the process.
+fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer) {
+    let cancel = cancel.clone();
+    tokio::task::spawn_local(async move {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return;
+        }
+        printer.note("stopping: steps under way end in a told state; once more to stop at once");
+        cancel.ask();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            printer.note("stopped at once: run the same command again to go on");
+            stop_process();
+        }
+    });
+}
+
+#[expect(clippy::exit, reason = "a second Ctrl-C means now; a kill at any moment is safe by design")]
+fn stop_process() -> ! {
+    std::process::exit(Exit::Stopped as i32)
+}
+
+/// The last object of `--json`.
+#[derive(Serialize)]
+struct SummaryObject<'a> {
+    version: u32,
+    kind: &'static str,
+    is_pass: bool,
+    passed: usize,
+    expected: usize,
+    is_cancelled: bool,
+    slots: &'a [lineside_flow::SlotPicture],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store_error: Option<&'a Told>,
+}
+
+fn show(summary: &Summary, printer: &Printer) {
+    let picture = &summary.picture;
+    printer.object(&SummaryObject {
+        version: 1,
+        kind: "summary",
+        is_pass: summary.is_pass(),
+        passed: picture.passed(),
+        expected: summary.expected,
+        is_cancelled: summary.is_cancelled,
+        slots: &picture.slots,
+        store_error: summary.store_error.as_ref(),
+    });
+    let rows: Vec<_> = picture
+        .slots
+        .iter()
+        .map(|slot| {
+            let (word, tone) = super::live::standing(slot);
+            let took = slot.took.map(|took| format!("{:.1} s", took.as_secs_f64())).unwrap_or_default();
+            let remedy = slot.error.as_ref().map(|error| format!("{error} {}", error.help)).unwrap_or_default();
+            vec![
+                (slot.slot.to_string(), Tone::Plain),
+                (slot.device.map(|device| device.short()).unwrap_or_else(|| "-".to_owned()), Tone::Plain),
+                (slot.serial.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string), Tone::Plain),
+                (word, tone),
+                (took, Tone::Plain),
+                (remedy, Tone::Plain),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        printer.result("no board is there");
+    } else {
+        printer.result(&table(&["slot", "device", "serial", "outcome", "time", "what to do"], &rows));
+    }
+    let (passed, expected) = (picture.passed(), summary.expected);
+    let tone = if summary.is_pass() { Tone::Good } else { Tone::Bad };
+    printer.result(&tone.paint(&format!("{passed} of {expected} units passed")));
+}
+
+/// What a durable event says in one line, for those who do not watch live.
+pub(crate) fn line_of(event: &Event) -> Option<String> {
+    use lineside_flow::Body;
+    let slot = event.slot.as_ref()?;
+    let text = match &event.body {
+        Body::RunStarted { serial, attempt, .. } => {
+            let device = event.device.map(|device| device.short()).unwrap_or_default();
+            format!("run {attempt} of unit {serial}, device {device}")
+        }
+        Body::StepEnded { step, outcome, note, error, .. } => {
+            let said = error.as_ref().map(ToString::to_string).or_else(|| note.clone());
+            format!("{step}: {outcome}{}", said.map(|said| format!(" ({said})")).unwrap_or_default())
+        }
+        Body::Intended { intent } => format!("about to do {}", intent.key),
+        Body::Decided { key, verdict, .. } => format!("{key}: {}", format!("{verdict:?}").to_lowercase()),
+        Body::RunEnded { outcome, .. } => format!("unit done: {outcome}"),
+        Body::RunInterrupted { error } | Body::Unresponsive { error, .. } | Body::Held { error, .. } => error.to_string(),
+        Body::AlreadyComplete { earlier, serial, .. } => format!("unit {serial} is complete (run {})", earlier.short()),
+        Body::RunContinued { step, .. } => format!("goes on with {step}"),
+        Body::BoardGone { .. } => "the board is gone".to_owned(),
+        _ => return None,
+    };
+    Some(format!("{slot}  {text}"))
+}
