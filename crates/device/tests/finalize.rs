@@ -170,7 +170,8 @@ fn a_permit_that_does_not_fit_any_more_sends_nothing() {
             panic!("nothing may be sent")
         })
     };
-    let cases: [(&str, fn(Bench) -> (Act, Bench)); 4] = [
+    type Case = fn(Bench) -> (Act, Bench);
+    let cases: [(&str, Case); 4] = [
         ("device.permit-written-since", |mut bench| {
             let session = bench.session.take().unwrap();
             let act = bench.run(async move {

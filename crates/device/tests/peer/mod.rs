@@ -691,7 +691,7 @@ impl Bench {
     }
 
     /// Runs to the end, moving the clock whenever nothing else can go on.
-    pub(crate) fn run<T: 'static>(&mut self, future: impl Future<Output = T> + 'static) -> T {
+    pub(crate) fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
         run(&mut self.pool, &self.hands, future)
     }
 
@@ -700,25 +700,11 @@ impl Bench {
     }
 }
 
-pub(crate) fn run<T: 'static>(
-    pool: &mut LocalPool,
-    hands: &Hands,
-    future: impl Future<Output = T> + 'static,
-) -> T {
-    let found = Rc::new(RefCell::new(None));
-    let slot = Rc::clone(&found);
-    pool.spawner()
-        .spawn_local(async move { *slot.borrow_mut() = Some(future.await) })
-        .unwrap();
-    // Far more steps than any test needs: a test that hangs fails.
-    for _ in 0..5_000_000_u64 {
-        pool.run_until_stalled();
-        if let Some(found) = found.borrow_mut().take() {
-            return found;
-        }
-        assert!(hands.step(), "everything waits and nobody for the clock");
-    }
-    panic!("no end in sight at {:?}", hands);
+/// Far more steps than any test needs: a test that hangs fails.
+const MOST_STEPS: u64 = 5_000_000;
+
+pub(crate) fn run<T>(pool: &mut LocalPool, hands: &Hands, future: impl Future<Output = T>) -> T {
+    lineside_link::run_simulated(hands, pool, MOST_STEPS, future).expect("everything comes to an end")
 }
 
 /// A wire to nothing but a task that writes what it likes.
