@@ -6,8 +6,9 @@ use crate::tree;
 const LONGEST: usize = 700;
 
 /// Places that hold what is written by hand, for the search in all texts.
-const WRITTEN: [&str; 12] = [
+const WRITTEN: [&str; 13] = [
     ".ci",
+    ".config",
     "crates",
     "docs",
     "fuzz",
