@@ -10,9 +10,9 @@
 use lineside_terms::{Capability, ComponentId, DeviceId, ImageId, ManufacturingState, SlotPath, Told};
 use serde::{Deserialize, Serialize};
 
-use crate::board::Lateness;
 use crate::faults::Fault;
 use crate::firmware::WritesExpected;
+use crate::lane::Lateness;
 use crate::{AccessPoint, Counters, OsProfile, SimulatorError, World};
 
 /// The longest question in bytes that is read: a whole fault script fits.

@@ -1,6 +1,8 @@
 //! The operating systems that simulated devices run. Their components are made up, but for two ids that are known:
 //! what a real OS consists of is published nowhere that may be copied.
 
+use std::sync::OnceLock;
+
 use lineside_protocol::rest::ApiVersion;
 use lineside_protocol::rest::assume;
 use lineside_protocol::rest::status::AbiVersions;
@@ -103,21 +105,25 @@ impl OsProfile {
     }
 
     /// What it consists of.
-    pub fn components(self) -> Vec<OsComponent> {
-        COMPONENTS
-            .into_iter()
-            .map(|(name, image_type, size)| OsComponent {
-                component: match name {
-                    "NW Kernel" => NW_KERNEL,
-                    "NW Root Filesystem" => NW_ROOT_FILESYSTEM,
-                    _ => ComponentId::from_u128(made_up("component", name)),
-                },
-                image: ImageId::from_u128(made_up(self.name(), name)),
-                image_type,
-                name,
-                size,
-            })
-            .collect()
+    pub fn components(self) -> &'static [OsComponent] {
+        static ALL: [OnceLock<Vec<OsComponent>>; 3] = [const { OnceLock::new() }; 3];
+        ALL[self as usize].get_or_init(|| COMPONENTS.into_iter().map(|part| self.component(part)).collect())
+    }
+
+    fn component(self, (name, image_type, size): (&'static str, ImageType, u64)) -> OsComponent {
+        let component = match name {
+            "NW Kernel" => NW_KERNEL,
+            "NW Root Filesystem" => NW_ROOT_FILESYSTEM,
+            _ => ComponentId::from_u128(made_up("component", name)),
+        };
+        let image = ImageId::from_u128(made_up(self.name(), name));
+        OsComponent {
+            component,
+            image,
+            image_type,
+            name,
+            size,
+        }
     }
 }
 
@@ -160,7 +166,7 @@ pub fn list_json() -> String {
         name: os.name(),
         images: os
             .components()
-            .into_iter()
+            .iter()
             .map(|part| Pair {
                 cid: part.component,
                 iid: part.image,
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn versions_share_components_and_no_image() {
         let [old, _, new] = OsProfile::ALL.map(OsProfile::components);
-        for (a, b) in old.iter().zip(&new) {
+        for (a, b) in old.iter().zip(new) {
             assert_eq!(a.component, b.component);
             assert_ne!(a.image, b.image);
         }

@@ -303,18 +303,21 @@ fn at(ms: u64) -> Instant {
 }
 
 /// An IPv4 packet with a TCP segment, checksums right, so that noise reaches further in.
-fn segment(payload: &[u8], flags: u8, port: u16) -> Vec<u8> {
+fn segment(payload: &[u8], flags: u8, port: u16, from: [u8; 4]) -> Vec<u8> {
     let mut tcp = vec![0x9C, 0x40];
     tcp.extend(port.to_be_bytes());
     tcp.extend([0, 0, 0, 1, 0, 0, 0, 0, 0x50, flags, 0x10, 0, 0, 0, 0, 0]);
     tcp.extend_from_slice(payload);
-    let mut pseudo = vec![192, 168, 35, 1, 192, 168, 35, 2, 0, 6];
+    let mut pseudo = [from, [192, 168, 35, 2]].concat();
+    pseudo.extend([0, 6]);
     pseudo.extend((tcp.len() as u16).to_be_bytes());
     pseudo.extend_from_slice(&tcp);
     tcp[16..18].copy_from_slice(&checksum(&pseudo));
     let mut ip = vec![0x45, 0];
     ip.extend((20 + tcp.len() as u16).to_be_bytes());
-    ip.extend([0, 1, 0x40, 0, 64, 6, 0, 0, 192, 168, 35, 1, 192, 168, 35, 2]);
+    ip.extend([0, 1, 0x40, 0, 64, 6, 0, 0]);
+    ip.extend(from);
+    ip.extend([192, 168, 35, 2]);
     let sum = checksum(&ip);
     ip[10..12].copy_from_slice(&sum);
     ip.extend(tcp);
@@ -344,7 +347,7 @@ proptest! {
     }
 
     #[test]
-    fn any_segments_are_taken(pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..200), any::<u8>()), 0..20)) {
+    fn any_segments_are_taken(from in prop_oneof![Just([192, 168, 35, 1]), any::<[u8; 4]>()], pieces in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..200), any::<u8>()), 0..20)) {
         let mut chip = chip();
         for now in [0, 40, 60, 100] {
             chip.poll(at(now));
@@ -353,7 +356,7 @@ proptest! {
             let mut framed = Vec::new();
             // The first one asks for a connection.
             let flags = if number == 0 { 0x02 } else { *flags };
-            lineside_protocol::slip::encode_into(&segment(payload, flags, 443), &mut framed);
+            lineside_protocol::slip::encode_into(&segment(payload, flags, 443, from), &mut framed);
             chip.receive(&framed);
             chip.poll(at(100 + number as u64));
             chip.output().clear();

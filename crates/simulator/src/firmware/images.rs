@@ -126,7 +126,7 @@ impl Firmware {
             }],
             name: name.to_owned(),
         };
-        let os = self.config.os.components().into_iter();
+        let os = self.config.os.components().iter();
         let os = os.map(|part| entry(part.component, part.image_type, part.name, part.image, part.size));
         let customers = self.flash.images.iter();
         let customers = customers.map(|(uid, i)| entry(*uid, i.image_type, &i.name, i.image, i.size));

@@ -10,6 +10,7 @@ mod diagnostics;
 mod images;
 mod network;
 mod program;
+mod radio;
 mod reply;
 mod sideload;
 mod wifi;
@@ -35,8 +36,8 @@ use crate::{Assumptions, OsProfile};
 use application::Process;
 use certificates::StoredCertificate;
 use images::{Installed, Staged};
+use radio::Radio;
 use reply::Refused;
-use wifi::Radio;
 
 pub(crate) use application::{Dialogue, OpenPort};
 pub use images::GDBSERVER;
