@@ -402,6 +402,28 @@ fn when_the_lender_goes_everybody_is_told() {
 }
 
 #[test]
+fn a_bench_that_fails_ends_the_client_that_it_failed_for_and_no_other() {
+    on_a_local_set(async {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = ToyBench::new(2, 64);
+        let _serving = lend(dir.path(), &bench, false);
+        let (lucky, unlucky) = (connect(dir.path()).await, connect(dir.path()).await);
+        let mut board = lucky.lease(&slot(0), "test").await.unwrap();
+        let _other = unlucky.lease(&slot(1), "test").await.unwrap();
+        let failed = unlucky.lease(&slot(1), toy::FATAL).await.map(drop);
+        assert_eq!(
+            failed,
+            Err(LinkError::Foreign {
+                reason: "the lending program failed".into()
+            })
+        );
+        until(|| bench.leased() == 1).await;
+        board.set_line(Line::Reset, true).unwrap();
+        assert_eq!(lucky.list().await.unwrap().len(), 2);
+    });
+}
+
+#[test]
 fn a_connection_ends_with_the_last_who_uses_it_and_gives_everything_back() {
     on_a_local_set(async {
         let dir = tempfile::tempdir().unwrap();

@@ -4,12 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::{Either, select};
+use futures::{FutureExt, StreamExt};
 use lineside_terms::SlotPath;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -192,12 +193,7 @@ impl Lender {
             if let Err(end) = inbox.receive(|message| self.take(message)).await {
                 return end;
             }
-            // A backend that fails ends this client and nobody else.
-            while let Some(finished) = calls.borrow_mut().try_join_next() {
-                if finished.is_err_and(|error| error.is_panic()) {
-                    return End::Foreign("the lending program failed".into());
-                }
-            }
+            while calls.borrow_mut().try_join_next().is_some() {}
         }
     }
 
@@ -313,7 +309,16 @@ impl Lender {
         if calls.len() >= MAX_CALLS {
             return Err(End::Foreign("it asks for too much at once".into()));
         }
-        calls.spawn_local(work);
+        let outbox = Rc::clone(&self.outbox);
+        calls.spawn_local(async move {
+            // A backend that fails ends this client and nobody else.
+            if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+                outbox.send(&Message::Bye {
+                    reason: "the lending program failed".into(),
+                });
+                outbox.close();
+            }
+        });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lineside_terms::SlotPath;
 use rustix::fs::{Access, access};
 
-use super::sysfs::Found;
+use super::sysfs::{Found, deliver_early};
 use super::{Leased, NO_LINES, Places};
 use crate::serial::{SerialWire, Tty};
 use crate::{Board, Clock, Line, LineSettings, LinkError, Port, Wire};
@@ -90,6 +90,9 @@ impl Board for UsbBoard {
     fn open(&mut self, port: Port) -> Result<Box<dyn Wire>, LinkError> {
         let terminal = self.found.terminal(port, &self.places);
         let terminal = terminal.ok_or(LinkError::Lacking { what: "such port" })?;
+        if !deliver_early(&terminal, &self.places) {
+            tracing::debug!(?terminal, "the latency timer stays as it is");
+        }
         match port {
             Port::Service => self.open_service(terminal),
             Port::Recovery | Port::Debug => Ok(Box::new(SerialWire::open(

@@ -58,6 +58,24 @@ impl Found {
     }
 }
 
+/// Asks the driver to deliver what a terminal received after 1 ms instead of 16 ms: one wait for each block of a
+/// transfer (`chip-to-pc-and-recovery.md` 1.3). False when this user may not, which makes recovery slow, not wrong.
+pub(super) fn deliver_early(terminal: &Path, places: &Places) -> bool {
+    let Some(name) = terminal.file_name() else {
+        return false;
+    };
+    let timer = places
+        .sysfs
+        .join("bus/usb-serial/devices")
+        .join(name)
+        .join("latency_timer");
+    // Never made, only written.
+    let opened = fs::OpenOptions::new().write(true).open(timer);
+    opened
+        .and_then(|mut timer| std::io::Write::write_all(&mut timer, b"1\n"))
+        .is_ok()
+}
+
 /// All boards in order of their slots; none where there is no such directory, as on a system without USB.
 pub(super) fn boards(places: &Places) -> Result<Vec<Found>, LinkError> {
     let devices = places.sysfs.join("bus/usb/devices");

@@ -171,6 +171,26 @@ fn ports_are_the_channels_of_the_board() {
 }
 
 #[test]
+fn the_driver_is_asked_to_deliver_early() {
+    run(async {
+        let fake = Fake::new();
+        let _ends = fake.plug("1-1", 3, 0);
+        let terminal = fake.places().sysfs.join("bus/usb-serial/devices/ttyUSB3");
+        fs::create_dir_all(&terminal).unwrap();
+        fs::write(terminal.join("latency_timer"), "16").unwrap();
+        let mut board = fake
+            .bench(&Clock::precise())
+            .lease(&slot("113"), "test")
+            .await
+            .unwrap();
+        drop(board.open(Port::Recovery).unwrap());
+        assert_eq!(fs::read_to_string(terminal.join("latency_timer")).unwrap(), "1\n");
+        // Where the driver has no such timer the port works all the same.
+        drop(board.open(Port::Service).unwrap());
+    });
+}
+
+#[test]
 fn a_leased_board_is_refused_to_others_who_are_told_by_whom() {
     run(async {
         let fake = Fake::new();

@@ -25,6 +25,9 @@ pub(crate) fn slot(number: usize) -> SlotPath {
     SlotPath::new(format!("slot-{number:02}")).unwrap()
 }
 
+/// A holder at whose name the bench panics.
+pub(crate) const FATAL: &str = "Medusa";
+
 /// Runs a test on a thread of its own kind: one runtime, one `LocalSet`.
 pub(crate) fn on_a_local_set<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -183,6 +186,7 @@ impl Bench for ToyBench {
         Box::pin(async move {
             // A real bench has to wait for the kernel.
             tokio::task::yield_now().await;
+            assert_ne!(holder, FATAL, "a fault in the bench");
             let mut state = self.state.borrow_mut();
             match state.holders.get_mut(&slot) {
                 None => Err(LinkError::NoBoard { slot }),
