@@ -276,6 +276,9 @@ pub(crate) struct SimArgs {
 /// Subcommands of `sim`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SimCommand {
+    /// Print the OS list that fits simulated devices, in the form of mt3620an.json
+    #[command(after_help = "Example:\n  lineside sim os-list > simulated-os.json")]
+    OsList,
     /// Ask a running simulated bench for the true state of its boards and what was asked of them
     #[command(after_help = "Example:\n  lineside sim ask --dir /tmp/bench --board 0 --json")]
     Ask {

@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use lineside_terms::{Explain, Told};
+use lineside_terms::Told;
 use serde::Serialize;
 
 /// When to use colour.
@@ -122,11 +122,6 @@ impl Printer {
     }
 
     /// An error: what happened, who can mend it and how.
-    pub(crate) fn error(&self, error: &dyn Explain) {
-        self.told(&Told::of(error));
-    }
-
-    /// The same of an error that was written down.
     pub(crate) fn told(&self, told: &Told) {
         #[derive(Serialize)]
         struct Line<'a> {

@@ -23,6 +23,10 @@ use super::trouble::Trouble;
 pub(crate) fn run(args: &SimArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         match (&args.command, &args.dir) {
+            (Some(SimCommand::OsList), _) => {
+                printer.raw(lineside_simulator::list_json().trim_end());
+                Ok(Exit::Good)
+            }
             (Some(SimCommand::Ask { dir, board }), _) => ask(dir, *board, printer).await,
             (None, Some(dir)) => serve(args, dir, printer).await,
             (None, None) => Err(Trouble::usage("sim.no-folder", "no folder is named", "Name one with --dir.")),
