@@ -1,5 +1,6 @@
 //! The few things that the journal asks of a disk, so that a disk which lies can stand in for the real one.
 
+mod dice;
 mod fake;
 mod real;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use lineside_flow::{Event, Receipt};
 use lineside_terms::StationName;
 
+use crate::chain::Head;
 use crate::disk::Disk;
 use crate::error::{RecordsError, TornTail};
 use crate::log::{Log, SEGMENT_BYTES};
 use crate::replay::Replay;
-use crate::segment::Head;
 
 /// The durable sequence of events of one station.
 ///

@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod chain;
 mod disk;
 mod error;
 mod export;
@@ -28,6 +29,7 @@ mod verify;
 mod view;
 mod writer;
 
+pub use chain::{Head, Inspection, inspect};
 pub use disk::{Disk, DiskCounts, DiskFile, FakeDisk, RealDisk};
 pub use error::{Damage, DamageKind, RecordsError, TornTail};
 pub use export::{
@@ -36,7 +38,7 @@ pub use export::{
 pub use journal::Journal;
 pub use log::SEGMENT_BYTES;
 pub use replay::{Replay, Stored};
-pub use segment::{FORMAT, Head, Inspection, MAX_EVENT_BYTES, inspect};
+pub use segment::{FORMAT, MAX_EVENT_BYTES};
 pub use verify::{Verification, verify};
 pub use view::{
     CaughtUp, DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary,

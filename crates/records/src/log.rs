@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use lineside_terms::StationName;
 
+use crate::chain::{self, Head, Walk};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Damage, DamageKind, RecordsError, TornTail};
-use crate::segment::{self, Frame, Head, Header, MAX_EVENT_BYTES, Walk};
+use crate::segment::{self, Frame, Header, MAX_EVENT_BYTES};
 
 /// A segment that has reached this size is followed by a new one. Small enough to be read whole and to spread over
 /// all cores, large enough that a year of work makes a few hundred files.
@@ -185,8 +186,6 @@ pub(crate) fn segments(disk: &dyn Disk) -> Result<Vec<String>, RecordsError> {
         .list()
         .map_err(|e| RecordsError::of_disk("listing the data folder", e))?;
     names.retain(|name| segment::first_of(name).is_some());
-    // Twelve digits sort as text; a journal of more events sorts by number.
-    names.sort_unstable_by_key(|name| segment::first_of(name));
     Ok(names)
 }
 
@@ -252,7 +251,7 @@ impl End {
         earlier: &[String],
     ) -> Result<(Self, Option<TornTail>), RecordsError> {
         let bytes = read(disk, last)?;
-        if segment::is_unborn(&bytes) {
+        if chain::is_unborn(&bytes) {
             return Self::begin_again(disk, station, last, earlier, bytes.len());
         }
         let (header, mut walk) = Walk::start(last, &bytes, true)?;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use lineside_flow::event::{Event, VERSION};
 use serde::Deserialize;
 
+use crate::chain::{self, Head, Walk};
 use crate::disk::Disk;
 use crate::error::{RecordsError, TornTail};
 use crate::log::{self, check_joint};
-use crate::segment::{Frame, Head, Walk, first_of};
+use crate::segment::{Frame, first_of};
 
 /// An event as it was read back.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +129,7 @@ impl Replay {
     fn open(&mut self, name: String) -> Result<(), RecordsError> {
         let bytes = log::read(self.disk.as_ref(), &name)?;
         let is_last = self.names.is_empty();
-        if is_last && crate::segment::is_unborn(&bytes) {
+        if is_last && chain::is_unborn(&bytes) {
             // A writer is just beginning it, or was cut off while doing so.
             return Ok(());
         }

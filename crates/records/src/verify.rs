@@ -4,10 +4,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::chain::{self, Head, Walk};
 use crate::disk::Disk;
 use crate::error::{Damage, DamageKind, RecordsError, TornTail};
 use crate::log::{self, check_joint};
-use crate::segment::{self, Head, Header, Walk};
+use crate::segment::{self, Header};
 
 /// What the check of a journal found.
 ///
@@ -92,7 +93,7 @@ fn check_segment(
         torn: None,
         is_as_known: true,
     };
-    if is_last && segment::is_unborn(&bytes) {
+    if is_last && chain::is_unborn(&bytes) {
         let sequence = segment::first_of(name).unwrap_or_default();
         part.torn = Some(TornTail {
             file: name.to_owned(),

@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, TransactionBehavior};
 
+use crate::chain::Head;
 use crate::disk::Disk;
 use crate::error::RecordsError;
 use crate::replay::Replay;
-use crate::segment::Head;
 
 pub use rows::{
     DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary, StepRecord,

@@ -151,10 +151,10 @@ proptest! {
         }
         let _ = read_all(&disk);
         let _ = lineside_records::verify(&disk, None);
-        if let Ok((mut journal, replay)) = open_small(&disk) {
-            if all(replay).is_ok() {
-                support::write(&mut journal, &[1]);
-            }
+        if let Ok((mut journal, replay)) = open_small(&disk)
+            && all(replay).is_ok()
+        {
+            support::write(&mut journal, &[1]);
         }
     }
 }

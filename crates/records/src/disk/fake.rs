@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use super::dice::Dice;
 use super::{Disk, DiskFile};
 
 /// A disk in memory with faults on demand. Handles are cheap to clone and show the same disk.
@@ -139,7 +140,7 @@ impl FakeDisk {
     /// Files that were open are of no use afterwards, and faults are gone.
     pub fn crash(&self, seed: u64) {
         let mut state = self.lock();
-        let mut dice = Dice(seed ^ 0x9e37_79b9_7f4a_7c15);
+        let mut dice = Dice::new(seed);
         let mut pending = std::mem::take(&mut state.pending);
         dice.shuffle(&mut pending);
         for (name, change) in pending {
@@ -479,107 +480,5 @@ impl DiskFile for FakeFile {
         } else {
             Ok(())
         }
-    }
-}
-
-/// A small generator of numbers: the same seed always falls the same way (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn byte(&mut self) -> u8 {
-        self.next().to_le_bytes()[0]
-    }
-
-    /// From 0 up to but not including `limit`, which must not be 0.
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit as u64).expect("it is smaller than a usize")
-    }
-
-    fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn written(disk: &FakeDisk) -> Box<dyn DiskFile> {
-        let mut file = disk.create("a").unwrap();
-        file.append(b"synced").unwrap();
-        file.sync().unwrap();
-        file.append(b" and not").unwrap();
-        file
-    }
-
-    #[test]
-    fn what_was_synced_survives_every_crash_and_the_rest_only_sometimes() {
-        let mut ends = std::collections::BTreeSet::new();
-        for seed in 0..200 {
-            let disk = FakeDisk::new();
-            let mut file = written(&disk);
-            disk.crash(seed);
-            let bytes = disk.read("a").unwrap();
-            assert!(bytes.starts_with(b"synced"), "seed {seed}");
-            assert!(file.append(b"x").is_err());
-            ends.insert(bytes);
-        }
-        assert!(ends.contains(&b"synced"[..]) && ends.contains(&b"synced and not"[..]) && ends.len() > 10);
-    }
-
-    #[test]
-    fn an_unsynced_name_may_be_gone() {
-        let is_there = |seed| {
-            let disk = FakeDisk::new();
-            disk.create("a").unwrap().append(b"x").unwrap();
-            disk.crash(seed);
-            disk.read("a").is_ok()
-        };
-        assert!((0..50).any(is_there) && !(0..50).all(is_there));
-    }
-
-    #[test]
-    fn after_a_failed_sync_bytes_are_readable_but_never_durable() {
-        let disk = FakeDisk::new();
-        let mut file = written(&disk);
-        disk.fail_sync(1);
-        assert!(file.sync().is_err());
-        assert!(file.sync().is_ok());
-        assert_eq!(disk.read("a").unwrap(), b"synced and not");
-        disk.crash(1);
-        assert_eq!(disk.read("a").unwrap(), b"synced");
-    }
-
-    #[test]
-    fn a_full_disk_takes_what_fits() {
-        let disk = FakeDisk::new();
-        let mut file = disk.create("a").unwrap();
-        disk.fill_after(4);
-        assert_eq!(
-            file.append(b"12345").unwrap_err().kind(),
-            io::ErrorKind::StorageFull
-        );
-        assert_eq!(disk.read("a").unwrap(), b"1234");
-        disk.heal();
-        file.append(b"5").unwrap();
-    }
-
-    #[test]
-    fn an_exact_crash_keeps_exactly_so_much() {
-        let disk = FakeDisk::new();
-        let _file = written(&disk);
-        assert_eq!(disk.pending_bytes(), 8);
-        disk.crash_keeping(4);
-        assert_eq!(disk.read("a").unwrap(), b"synced and");
     }
 }
