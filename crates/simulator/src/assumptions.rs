@@ -45,7 +45,7 @@ impl Default for Assumptions {
             diagnostics_of_unknown: DiagnosticsOfUnknown::default(),
             most_networks: assume::MOST_NETWORKS,
             restart_drops_staged: assume::RESTART_DROPS_STAGED,
-            image_space: 1024 * 1024,
+            image_space: crate::assume::IMAGE_SPACE,
         }
     }
 }

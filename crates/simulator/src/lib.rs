@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod air;
+mod assume;
 mod assumptions;
 mod authority;
 mod bench;

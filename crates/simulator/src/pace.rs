@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::assume;
+
 /// Which times a world keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,18 +82,18 @@ impl DeviceTimes {
     /// As hardware: about 450 ms for a first small request, 0.7 s for adding a network, 8.3 s and 6.7 s for staging
     /// and installing a small application.
     pub const REAL: Self = Self {
-        boot_silent: Duration::from_secs(3),
-        boot_refusing: Duration::from_secs(3),
-        boot_applications: Duration::from_secs(2),
+        boot_silent: assume::BOOT_SILENT,
+        boot_refusing: assume::BOOT_REFUSING,
+        boot_applications: assume::BOOT_APPLICATIONS,
         restart_grace: Duration::from_millis(150),
-        handshake: Duration::from_millis(350),
-        request: Duration::from_millis(40),
-        store: Duration::from_millis(250),
-        stage: Duration::from_millis(7500),
-        install: Duration::from_millis(6500),
+        handshake: assume::HANDSHAKE,
+        request: assume::REQUEST,
+        store: assume::STORE,
+        stage: assume::STAGE,
+        install: assume::INSTALL,
         wifi_step: Duration::from_millis(1500),
         application_start: Duration::from_millis(300),
-        application_restart: Duration::from_millis(1000),
+        application_restart: assume::APPLICATION_RESTART,
     };
 
     /// Some milliseconds for what a client must be seen to wait for, nothing for the rest.

@@ -15,6 +15,7 @@ use super::images::GDBSERVER;
 use super::program::{LINE_LIMIT, Program};
 use super::reply::{Refused, json, read, refused};
 use super::sideload::component_of;
+use crate::assume::{DEBUGGER_RULES, GPIO_IN_USE, PERIPHERAL_IN_USE};
 use crate::chip::Response;
 use crate::seed::Draws;
 
@@ -140,7 +141,7 @@ impl Firmware {
         for other in others {
             let (ours, theirs) = (&wanted.capabilities, &other.manifest.capabilities);
             if ours.gpio.iter().any(|pin| theirs.gpio.contains(pin)) {
-                return Some(ErrorCode::new(5, 4));
+                return Some(GPIO_IN_USE);
             }
             // One serial block can be only one of these at a time, whichever way it is asked for.
             let blocks = |c: &lineside_image::Capabilities| {
@@ -152,7 +153,7 @@ impl Firmware {
             };
             let theirs = blocks(theirs);
             if blocks(ours).iter().any(|block| theirs.contains(block)) {
-                return Some(ErrorCode::new(5, 8));
+                return Some(PERIPHERAL_IN_USE);
             }
         }
         None
@@ -306,12 +307,13 @@ impl Firmware {
         }
         if component == GDBSERVER {
             // The debugger cannot be started, stopped or debugged (5.4 item 6).
-            let id = match trigger {
-                Trigger::StartDebug => 11,
-                Trigger::Start => 12,
-                _ => 13,
+            let [debug, start, stop] = DEBUGGER_RULES;
+            let code = match trigger {
+                Trigger::StartDebug => debug,
+                Trigger::Start => start,
+                _ => stop,
             };
-            return Err(refused(409, ErrorCode::new(3, id)));
+            return Err(refused(409, code));
         }
         match trigger {
             Trigger::Start => {

@@ -7,6 +7,7 @@ use lineside_protocol::rest::wifi::{ConfigState, WifiSecurity};
 use lineside_terms::Instant;
 
 use super::Firmware;
+use crate::assume;
 
 /// How often the radio looks again for a network that was not there.
 const SCAN_EVERY: Duration = Duration::from_secs(2);
@@ -128,7 +129,7 @@ impl Firmware {
                 self.ram.radio = Radio::Associating { id: *id, done_at };
                 return;
             }
-            network.trouble = Some("AuthenticationFailed");
+            network.trouble = Some(assume::WRONG_KEY);
             network.state = ConfigState::TempDisabled;
         }
         // Somebody may switch an access point on.

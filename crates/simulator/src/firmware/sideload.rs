@@ -11,14 +11,11 @@ use super::program::Program;
 use super::reply::{Refused, read, refused, restarting};
 use super::{Firmware, Then};
 use crate::OsProfile;
+use crate::assume::{ABI_TOO_NEW, COMPONENT_TYPE_MISMATCH};
 use crate::chip::Response;
 
-/// The firmware's number for an image that asks for more than the OS provides (`image-package.md` 1.7).
-const ABI_TOO_NEW: ErrorCode = ErrorCode::new(7, 40);
 /// The firmware's number for a program that is none.
 const CANNOT_EXEC: ErrorCode = ErrorCode::new(1, 15);
-/// The firmware's number for a component that changes its type.
-const COMPONENT_TYPE_MISMATCH: ErrorCode = ErrorCode::new(7, 20);
 
 impl Firmware {
     /// Checks a package and keeps it until it is installed.
@@ -46,7 +43,10 @@ impl Firmware {
         if self.is_os_component(component)
             || installed.is_some_and(|installed| installed.image_type != image_type)
         {
-            return Err(refused(400, COMPONENT_TYPE_MISMATCH));
+            return Err(refused(
+                assume::status_of(COMPONENT_TYPE_MISMATCH),
+                COMPONENT_TYPE_MISMATCH,
+            ));
         }
         if installed.is_some_and(|installed| installed.image == package.image()) {
             // The exact image is there already: success without effect.
@@ -192,7 +192,7 @@ impl Firmware {
             depends.version > available
         };
         if package.depends().iter().any(is_too_new) {
-            return Err(refused(400, ABI_TOO_NEW));
+            return Err(refused(assume::status_of(ABI_TOO_NEW), ABI_TOO_NEW));
         }
         let application = match package.image_type() {
             ImageType::APPLICATION => Some(application(&package)?),
