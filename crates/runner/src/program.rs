@@ -15,7 +15,7 @@ use lineside_image::{
     pack_application, pack_board_config,
 };
 use lineside_protocol::rest::Secret;
-use lineside_terms::{ComponentId, Digest, Effect, ImageId, ManufacturingState, SlotPath, UnitSerial};
+use lineside_terms::{ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, UnitSerial};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::RunnerError;
@@ -43,6 +43,13 @@ pub struct LoadedImage {
     pub image: ImageId,
     /// What its signature is worth.
     pub verdict: Verdict,
+}
+
+impl LoadedImage {
+    /// True for what runs, as opposed to a board configuration.
+    pub fn is_application(&self) -> bool {
+        Package::parse(&self.bytes).is_ok_and(|package| package.image_type() == ImageType::APPLICATION)
+    }
 }
 
 /// A plan with every byte that it refers to.
@@ -138,6 +145,25 @@ impl Program {
     /// An image of the plan.
     pub fn image(&self, name: &Name) -> Option<&LoadedImage> {
         self.images.get(name)
+    }
+
+    /// Components of this plan's images that no step before this one leaves on the device: if they are there, an earlier
+    /// attempt left them.
+    pub(crate) fn left_over(&self, step: usize) -> Vec<ComponentId> {
+        let mut here = BTreeSet::new();
+        for earlier in &self.plan.steps[..=step] {
+            match &earlier.action {
+                Action::LoadImage(load) => {
+                    here.insert(&load.image);
+                }
+                Action::RemoveImage(remove) => {
+                    here.remove(&remove.image);
+                }
+                _ => {}
+            }
+        }
+        let others = self.images.iter().filter(|(name, _)| !here.contains(name));
+        others.map(|(_, image)| image.component).collect()
     }
 
     /// The pre-shared key of a Wi-Fi step.
