@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::source::Source;
 use crate::{generated, tree};
 
 const PAGE: &str = "docs/src/assumptions.md";
@@ -23,12 +22,15 @@ fn is_register(path: &Path) -> bool {
     path.ends_with("assume.rs") || path.components().any(|part| part.as_os_str() == "assume")
 }
 
-/// All sources but these tests, which name ids to find them.
-fn sources() -> Vec<Source> {
+/// All sources but these tests, which name ids to find them: path and text.
+fn sources() -> Vec<(PathBuf, String)> {
     tree::files_with("crates", "rs")
-        .iter()
+        .into_iter()
         .filter(|path| !path.starts_with("crates/station/tests/house"))
-        .map(|path| Source::read(path))
+        .map(|path| {
+            let text = tree::text(&path);
+            (path, text)
+        })
         .collect()
 }
 
@@ -54,7 +56,7 @@ fn ids(text: &str) -> BTreeSet<String> {
 /// The items of the registers: comments at the left margin that begin with an id or a section and a colon.
 fn register() -> Vec<Assumed> {
     let mut register = Vec::new();
-    for source in sources().iter().filter(|source| is_register(&source.path)) {
+    for (path, text) in sources().iter().filter(|(path, _)| is_register(path)) {
         let mut paragraph = String::new();
         let mut close = |paragraph: &mut String| {
             let text = std::mem::take(paragraph);
@@ -63,14 +65,14 @@ fn register() -> Vec<Assumed> {
                 .filter(|(head, _)| head.chars().any(|c| c.is_ascii_digit()))
             {
                 register.push(Assumed {
-                    of: tree::crate_of(&source.path),
+                    of: tree::crate_of(path),
                     head: head.replace("**", ""),
                     text: text.trim().to_owned(),
                 });
             }
         };
         let mut is_first = true;
-        for line in source.text.lines() {
+        for line in text.lines() {
             let (comment, starts) = match (line.strip_prefix("///"), line.strip_prefix("//! * ")) {
                 (Some(comment), _) => (comment.trim(), false),
                 (_, Some(item)) => (item.trim(), true),
@@ -113,9 +115,9 @@ fn an_assumption_stands_in_one_register() {
         .filter(|(_, crates)| crates.len() > 1)
         .map(|(id, crates)| format!("{id} is defined in {crates:?}"))
         .collect();
-    for source in sources().iter().filter(|source| !is_register(&source.path)) {
-        for (number, line) in source.text.lines().enumerate() {
-            let place = format!("{}:{}", source.path.display(), number + 1);
+    for (path, text) in sources().iter().filter(|(path, _)| !is_register(path)) {
+        for (number, line) in text.lines().enumerate() {
+            let place = format!("{}:{}", path.display(), number + 1);
             for id in ids(line) {
                 if line.contains(&format!("**{id}**")) {
                     wrong.push(format!("{place}: {id} is defined outside of an `assume` module"));

@@ -125,6 +125,13 @@ fn code_and_strings(text: &str) -> (String, Vec<(usize, String)>) {
     while code.len() < text.len() {
         let at = code.len();
         let rest = &text[at..];
+        // Nothing but these begins a string, a comment or a character; most of a source is none of them.
+        if !matches!(text.as_bytes()[at], b'"' | b'/' | b'\'' | b'b' | b'c' | b'r')
+            && text.as_bytes()[at].is_ascii()
+        {
+            code.push(char::from(text.as_bytes()[at]));
+            continue;
+        }
         let follows_name = code.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         if let Some((open, inside)) = string(rest).filter(|_| !follows_name || rest.starts_with('"')) {
             strings.push((at + open, rest[open..open + inside].to_owned()));
