@@ -1,6 +1,6 @@
 //! Judging, intending, and what became of it: the part of deciding that leads to something irreversible.
 
-use lineside_interlock::{Facts, Judgement, Look, OnceKey, RunFacts, Verdict, judge};
+use lineside_interlock::{Expectation, Facts, Judgement, Look, OnceKey, RunFacts, Standing, Verdict, judge};
 use lineside_terms::{Blame, Outcome, RunId, SlotPath, Told};
 
 use super::admit::Hold;
@@ -19,7 +19,20 @@ impl Line {
             plan: run.plan,
             is_every_needed_step_passed: run.steps[..index].iter().all(StepState::is_good),
         };
-        judge(&self.state.recipe_of(run).expectation, facts, &run_facts, None)
+        let expectation = &self.state.recipe_of(run).expectation;
+        if expectation.state == run.reached {
+            return judge(expectation, facts, &run_facts, None);
+        }
+        // A plan may take devices in several states; each is judged in its own.
+        judge(
+            &Expectation {
+                state: run.reached,
+                ..expectation.clone()
+            },
+            facts,
+            &run_facts,
+            None,
+        )
     }
 
     fn judged(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> (Judgement, Fact) {
@@ -129,21 +142,26 @@ impl Line {
             verdict,
             look,
         })];
-        let Some(run) = self.state.runs.get(&id).filter(|run| run.is_open()) else {
-            return facts;
-        };
-        let recipe = self.state.recipe_of(run);
-        let Some(index) = run.steps.iter().position(|step| step.key == Some(*key)) else {
-            return facts;
-        };
-        let (step, state) = (&recipe.steps[index], &run.steps[index]);
-        let seen = || run.error.clone().unwrap_or_else(|| Told::of(&Hold::NotDone));
+        if let Some(run) = self.state.runs.get(&id).filter(|run| run.is_open())
+            && let Some(index) = run.steps.iter().position(|step| step.key == Some(*key))
+        {
+            facts.extend(self.act_ended(slot, id, run, index, verdict));
+        }
+        facts
+    }
+
+    /// What a verdict means for the step that acted, and for its run.
+    fn act_ended(&self, slot: &SlotPath, id: RunId, run: &Run, index: usize, verdict: Verdict) -> Vec<Fact> {
+        let (step, state) = (self.state.step_of(run, index), &run.steps[index]);
         let (outcome, error, note) = match verdict {
             Verdict::Confirmed => {
                 let note = "the device was seen in the new state".to_owned();
                 (Outcome::Pass, None, Some(note))
             }
-            Verdict::Disproved => (Outcome::Error, Some(seen()), None),
+            Verdict::Disproved => {
+                let error = run.error.clone().unwrap_or_else(|| Told::of(&Hold::NotDone));
+                (Outcome::Error, Some(error), None)
+            }
             Verdict::Unclear => (Outcome::Unknown, Some(Told::of(&Hold::Unclear)), None),
         };
         let is_over = match verdict {
@@ -151,19 +169,56 @@ impl Line {
             Verdict::Disproved => state.errors >= step.retries,
             Verdict::Unclear => true,
         };
-        facts.push(of_run(Body::StepEnded {
+        let of_run = |body| Fact::of_run(slot, run.device, id, body);
+        let mut facts = vec![of_run(Body::StepEnded {
             step: step.id.clone(),
             attempt: state.tries,
             outcome,
             measurements: Vec::new(),
             error: error.clone(),
             note,
-        }));
+        })];
         if is_over {
             facts.push(of_run(Body::RunEnded { outcome, error }));
         }
         facts
     }
+
+    /// What a journal that ends in mid-sentence has left unsaid of a run: the end of a step whose act is decided, the
+    /// end of the run after a step that is not tried again.
+    pub(super) fn left_unsaid(&self, slot: &SlotPath, id: RunId, run: &Run) -> Vec<Fact> {
+        let steps = &self.state.recipe_of(run).steps;
+        for (index, (step, state)) in steps.iter().zip(&run.steps).enumerate() {
+            let verdict = state.key.filter(|_| state.outcome.is_none()).and_then(|key| {
+                let mut acts = self.state.ledger.of(&run.device);
+                acts.find_map(|(intent, standing)| match standing {
+                    Standing::Decided(verdict) if intent.key == key => Some(verdict),
+                    _ => None,
+                })
+            });
+            if let Some(verdict) = verdict {
+                return self.act_ended(slot, id, run, index, verdict);
+            }
+            let spent = state.outcome.filter(|outcome| {
+                !outcome.is_good() && !(went_wrong(*outcome) && state.errors <= step.retries)
+            });
+            if let Some(outcome) = spent {
+                let error = run.error.clone();
+                return vec![Fact::of_run(
+                    slot,
+                    run.device,
+                    id,
+                    Body::RunEnded { outcome, error },
+                )];
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// True for trials that went wrong: only they are tried again. A device that fails, fails.
+pub(super) const fn went_wrong(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Error | Outcome::Unknown)
 }
 
 /// The checks that did not pass, as an error.

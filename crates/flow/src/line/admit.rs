@@ -7,6 +7,8 @@ use lineside_terms::{
     Blame, DeviceId, Explain, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Told, UnitSerial,
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::Line;
 use super::decide::Fact;
 use super::state::{Identity, Run};
@@ -149,6 +151,16 @@ impl Line {
             return hold(&protected);
         }
         let open = state.open_run(&device);
+        if let Some((id, run)) = open {
+            let facts = self.left_unsaid(path, *id, run);
+            if !facts.is_empty() {
+                return facts;
+            }
+        }
+        if let Some(run) = self.went_back(identity) {
+            let state = identity.state;
+            return hold(&Hold::WentBack { state, run });
+        }
         if state.is_cancelled {
             return match open {
                 // Only the last word is missing: it says what is so already.
@@ -243,8 +255,12 @@ impl Line {
     }
 
     fn run_id(&self, sequence: u64) -> RunId {
-        let mut bytes = *self.boot.as_bytes();
-        bytes[8..].copy_from_slice(&sequence.to_be_bytes());
+        let hash = Sha256::new()
+            .chain_update(self.boot.as_bytes())
+            .chain_update(sequence.to_be_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
         RunId::from_bytes(bytes)
     }
 
@@ -286,15 +302,9 @@ impl Line {
             let run = passed.run;
             return Err(Hold::WentBack { state: now, run });
         }
-        for (intent, standing) in state.ledger.of(&device) {
-            match standing {
-                Standing::Decided(Verdict::Confirmed) if intent.key.target > now => {
-                    let run = intent.run;
-                    return Err(Hold::WentBack { state: now, run });
-                }
-                Standing::Open | Standing::Decided(Verdict::Unclear) => return Err(Hold::Unclear),
-                Standing::Decided(Verdict::Confirmed | Verdict::Disproved) => {}
-            }
+        let mut acts = state.ledger.of(&device);
+        if acts.any(|(_, standing)| standing == Standing::Decided(Verdict::Unclear)) {
+            return Err(Hold::Unclear);
         }
         if identity.security != SecurityState::Secure {
             return Err(Hold::NotSecure {
@@ -320,6 +330,15 @@ impl Line {
         }
         let attempt = known.map_or(0, |known| known.attempts).saturating_add(1);
         Ok(Taken::Start { serial, attempt })
+    }
+
+    /// The run of this station that saw a device further than it says to be now, if one did.
+    fn went_back(&self, identity: &Identity) -> Option<RunId> {
+        let mut acts = self.state.ledger.of(&identity.device);
+        acts.find(|(intent, standing)| {
+            *standing == Standing::Decided(Verdict::Confirmed) && intent.key.target > identity.state
+        })
+        .map(|(intent, _)| intent.run)
     }
 
     /// The run of this station that brought a device to the state in which it is, if one did.

@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use lineside_interlock::{EpochCause, IllegalHistory as IllegalAct, Standing};
+use lineside_interlock::{EpochCause, IllegalHistory as IllegalAct, Standing, Verdict};
 use lineside_terms::{Blame, Epoch, Explain, Outcome, RunId, SlotPath, StepId};
 
 use super::state::{Batch, Identity, Moment, Passed, Phase, Run, RunStanding, Slot, State, StepState};
@@ -142,6 +142,11 @@ impl State {
             Body::CancelAsked => self.is_cancelled = true,
             Body::Decided { key, verdict, .. } => {
                 self.ledger.record_verdict(key, *verdict).map_err(Misfit::Act)?;
+                if *verdict == Verdict::Confirmed
+                    && let Some(run) = event.run.and_then(|run| self.runs.get_mut(&run))
+                {
+                    run.reached = key.target;
+                }
             }
             Body::BoardSeen { epoch, cause } => self.board_seen(event, *epoch, *cause)?,
             Body::BoardGone { epoch } => self.board_gone(event, *epoch)?,
@@ -314,6 +319,7 @@ impl State {
             serial,
             plan,
             attempt,
+            incoming,
             ..
         } = &event.body
         else {
@@ -344,6 +350,7 @@ impl State {
             serial: serial.clone(),
             plan: *plan,
             attempt: *attempt,
+            reached: *incoming,
             steps: vec![StepState::default(); steps],
             running: None,
             standing: RunStanding::Going,
@@ -395,9 +402,13 @@ impl State {
                 let step = run.steps.get_mut(index).ok_or(NO_STEP)?;
                 step.tries = *attempt;
                 step.outcome = None;
+                step.key = None;
                 run.running = Some(index);
+                run.error = None;
             }
-            Body::StepEnded { step, outcome, .. } => {
+            Body::StepEnded {
+                step, outcome, error, ..
+            } => {
                 if !run.is_open() {
                     return Err(RUN_OVER);
                 }
@@ -410,6 +421,7 @@ impl State {
                 step.outcome = Some(*outcome);
                 step.errors = step.errors.saturating_add(u32::from(!outcome.is_good()));
                 run.running = None;
+                run.error.clone_from(error);
             }
             Body::Intended { intent } => {
                 if !run.is_going() {

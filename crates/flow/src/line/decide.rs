@@ -1,8 +1,9 @@
 //! Input → facts to write down. Nothing is changed here, and nothing is done.
 
 use lineside_interlock::{EpochCause, Facts, Look, Verdict};
-use lineside_terms::{DeviceId, Epoch, Outcome, RunId, SecurityState, SlotPath, Told};
+use lineside_terms::{DeviceId, Epoch, RunId, SecurityState, SlotPath, Told};
 
+use super::act::went_wrong;
 use super::admit::Hold;
 use super::state::{Phase, Run};
 use super::{Input, Line, Refusal, Report};
@@ -213,6 +214,12 @@ impl Line {
         if (is_good && step.work != Work::Perform) || self.state.is_acting(run) {
             return Err(Refusal::NotAsked);
         }
+        let went_wrong = went_wrong(report.outcome);
+        if self.state.is_cancelled && went_wrong {
+            // Cut short, as asked: that says nothing about the device, and the step is done again later.
+            let error = Told::of(&Hold::Cancelled);
+            return Ok(vec![self.of_run(id, Body::RunInterrupted { error })]);
+        }
         let state = run.steps[index];
         let mut facts = vec![self.of_run(
             id,
@@ -225,19 +232,12 @@ impl Line {
                 note: report.note.clone(),
             },
         )];
-        let is_last = run
-            .steps
-            .iter()
-            .enumerate()
-            .all(|(other, state)| other == index || state.is_good());
-        // A device that fails, fails: only trials that went wrong are tried again.
-        let went_wrong = matches!(report.outcome, Outcome::Error | Outcome::Unknown);
-        let may_retry = went_wrong && state.errors < step.retries;
-        let is_cut_short = self.state.is_cancelled && went_wrong;
-        if !is_good && !may_retry && !is_cut_short {
+        let mut others = run.steps.iter().enumerate().filter(|(other, _)| *other != index);
+        let is_done = is_good && others.all(|(_, state)| state.is_good());
+        if !is_good && !(went_wrong && state.errors < step.retries) {
             let (outcome, error) = (report.outcome, report.error.clone());
             facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
-        } else if report.is_link_over && !(is_good && is_last) && !is_cut_short {
+        } else if report.is_link_over && !is_done {
             facts.push(self.seen(&run.slot, EpochCause::LinkLost));
         }
         Ok(facts)

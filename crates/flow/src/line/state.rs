@@ -107,6 +107,8 @@ pub(super) struct Run {
     pub(super) serial: UnitSerial,
     pub(super) plan: Digest,
     pub(super) attempt: u32,
+    /// The state that its device has come to: the one it arrived in, or the one a confirmed act brought it to.
+    pub(super) reached: ManufacturingState,
     pub(super) steps: Vec<StepState>,
     /// The step that runs: never one without [`RunStanding::Going`].
     pub(super) running: Option<usize>,
