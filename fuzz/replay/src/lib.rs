@@ -15,6 +15,7 @@ mod mutate;
 mod replay;
 
 #[cfg(test)]
+#[expect(clippy::items_after_test_module, reason = "the macro comes last, see there")]
 mod targets {
     include!(concat!(env!("OUT_DIR"), "/targets.rs"));
 }
