@@ -83,6 +83,11 @@ impl Journal {
         self.log.syncs()
     }
 
+    /// Bytes that wait for the next commit.
+    pub fn group_bytes(&self) -> usize {
+        self.log.group_bytes()
+    }
+
     /// Its durable events behind a point.
     ///
     /// # Errors

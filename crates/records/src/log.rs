@@ -86,6 +86,10 @@ impl Log {
         self.head
     }
 
+    pub(crate) fn group_bytes(&self) -> usize {
+        self.group.len()
+    }
+
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs
     }

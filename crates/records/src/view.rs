@@ -118,7 +118,7 @@ impl View {
     /// Folds in what the journal has beyond this view. If the view tells of another history, it begins from nothing.
     ///
     /// # Errors
-    /// When the journal cannot be read, or the view cannot be written. What was folded in before stays.
+    /// When the journal cannot be read, or the view cannot be written. What came before stays in the view.
     pub fn catch_up(&mut self, disk: &Arc<dyn Disk>) -> Result<CaughtUp, RecordsError> {
         match self.follow(disk) {
             Ok(events) => Ok(CaughtUp {
@@ -140,9 +140,16 @@ impl View {
         let mut replay = Replay::of(Arc::clone(disk), self.point()?)?;
         let mut events = 0;
         loop {
-            let batch = replay.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
+            let mut batch = Vec::new();
+            let mut end = Ok(());
+            for stored in replay.by_ref().take(BATCH) {
+                match stored {
+                    Ok(stored) => batch.push(stored),
+                    Err(error) => end = Err(error),
+                }
+            }
             let Some(last) = batch.last() else {
-                return Ok(events);
+                return end.map(|()| events);
             };
             let head = last.head;
             let fold = |connection: &mut Connection| -> rusqlite::Result<bool> {
@@ -161,6 +168,8 @@ impl View {
             let is_folded = fold(&mut self.connection).map_err(failed(&self.path, "folding events in"))?;
             if is_folded {
                 events += batch.len() as u64;
+                // What stands before damage can still be asked for.
+                end?;
             } else {
                 replay = Replay::of(Arc::clone(disk), self.point()?)?;
             }

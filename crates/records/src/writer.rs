@@ -15,6 +15,9 @@ use lineside_flow::{Event, Receipt};
 use crate::error::RecordsError;
 use crate::journal::Journal;
 
+/// A group of this size is written without waiting for more: a burst must not become one endless write.
+const GROUP_BYTES: usize = 1 << 20;
+
 /// Starts threads that keep journals.
 #[derive(Debug)]
 pub struct JournalThread;
@@ -188,7 +191,7 @@ impl Stream for Receipts {
     }
 }
 
-/// The journal's thread: sleeps until there is something, then takes all there is.
+/// The journal's thread: sleeps until there is something, then takes all there is, up to [`GROUP_BYTES`].
 fn keep(
     mut journal: Journal,
     queue: &mpsc::Receiver<Vec<Event>>,
@@ -214,6 +217,9 @@ fn write_group(
     for events in submitted {
         if let Err(error) = journal.append(&events) {
             answer(Err(error));
+        }
+        if journal.group_bytes() >= GROUP_BYTES {
+            break;
         }
     }
     let has_more = journal.next_sequence() > before + 1;

@@ -295,6 +295,33 @@ fn a_view_of_another_history_begins_from_nothing() {
 }
 
 #[test]
+fn what_stands_before_damage_can_still_be_asked_for() {
+    let disk = FakeDisk::new();
+    let mut journal = journal_of(&disk, &story()[..30]);
+    journal.append(&story()[30..]).unwrap();
+    journal.commit().unwrap();
+    let last_byte_of_the_first_group = {
+        let whole = disk.read("000000000001.journal").unwrap();
+        let shorter = FakeDisk::new();
+        drop(journal_of(&shorter, &story()[..30]));
+        let size = shorter.read("000000000001.journal").unwrap().len();
+        assert!(size < whole.len());
+        size - 1
+    };
+    disk.meddle("000000000001.journal", |bytes| {
+        bytes[last_byte_of_the_first_group] ^= 1
+    });
+    let mut view = View::in_memory().unwrap();
+    let error = view.catch_up(&(Arc::new(disk) as Arc<dyn Disk>)).unwrap_err();
+    assert_eq!(error.code(), "records.damaged");
+    assert_eq!(view.point().unwrap().sequence, 29);
+    assert_eq!(
+        view.run(&RUN_LOCKED).unwrap().summary.outcome,
+        Some(Outcome::Pass)
+    );
+}
+
+#[test]
 fn two_views_of_one_file_share_the_work() {
     let (at_once, disk) = told();
     let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,27 @@ fn all_that_is_submitted_during_a_sync_shares_the_next() {
 }
 
 #[test]
+fn a_burst_does_not_become_one_endless_write() {
+    let disk = FakeDisk::new();
+    let (handle, mut receipts) = JournalThread::start(open(&disk).unwrap().0).unwrap();
+    disk.hold_syncs();
+    handle.submit(vec![small(1)]).unwrap();
+    disk.wait_for_a_held_sync();
+    for sequence in 2..=40 {
+        let mut large = small(sequence);
+        large.operator = Some("x".repeat(100_000));
+        handle.submit(vec![large]).unwrap();
+    }
+    disk.heal();
+    while block_on(receipts.next()).unwrap().unwrap().through() < 40 {}
+    assert_eq!(
+        handle.counts().groups,
+        1 + 4,
+        "39 events of 0.1 MB are written by the megabyte"
+    );
+}
+
+#[test]
 fn closing_writes_what_is_queued_and_gives_the_journal_back() {
     let disk = FakeDisk::new();
     let (handle, receipts) = JournalThread::start(open(&disk).unwrap().0).unwrap();

@@ -10,11 +10,9 @@ pub mod story;
 
 use std::sync::Arc;
 
-use lineside_flow::event::{Body, Event, Measurement, VERSION};
+use lineside_flow::event::{Body, Event, VERSION};
 use lineside_records::{FakeDisk, Head, Journal, RecordsError, Replay};
-use lineside_terms::{
-    Blame, BootId, ClockTrust, DeviceId, Epoch, Instant, Outcome, RunId, Stamp, StationName, Told,
-};
+use lineside_terms::{Blame, BootId, ClockTrust, DeviceId, Epoch, Instant, RunId, Stamp, StationName, Told};
 
 pub fn station() -> StationName {
     "line-1".parse().unwrap()
@@ -51,26 +49,19 @@ pub fn small(sequence: u64) -> Event {
     )
 }
 
-/// An event of about 330 bytes as stored, as the end of a step with one measurement is.
+/// An event of about 330 bytes as stored, as the small ones of a run are.
 pub fn typical(sequence: u64) -> Event {
+    let step = "functional".parse().unwrap();
     let mut event = with(
         sequence,
-        Body::StepEnded {
-            step: "functional".parse().unwrap(),
+        Body::StepStarted {
+            step,
             attempt: 1,
-            outcome: Outcome::Pass,
-            measurements: vec![Measurement {
-                name: "temperature".into(),
-                value: Some(21.5),
-                unit: "°C".into(),
-                min: Some(15.0),
-                max: Some(35.0),
-                outcome: Outcome::Pass,
-            }],
-            error: None,
-            note: None,
+            epoch: Epoch(42),
         },
     );
+    event.operator = Some("op-17".into());
+    event.slot = Some("1213".parse().unwrap());
     event.run = Some(RunId::from_bytes([3; 16]));
     event
 }
