@@ -173,7 +173,7 @@ impl Floor {
 
     /// Starts until every board has passed, at most so often; what was said of boards that had not yet.
     #[track_caller]
-    pub fn start_until_pass(&mut self, most: usize) -> Vec<Summary> {
+    pub fn start_until_pass(&mut self, most: usize, context: &str) -> Vec<Summary> {
         let mut before = Vec::new();
         for _ in 0..most {
             let summary = self.start().summary();
@@ -182,7 +182,8 @@ impl Floor {
             }
             before.push(summary);
         }
-        panic!("no pass within {most} starts: {:#?}", before.last());
+        let told: Vec<String> = before.iter().map(|summary| format!("\n  {}", told(&summary.picture))).collect();
+        panic!("{context}: no pass within {most} starts:{}", told.concat());
     }
 
     fn place(&self) -> Place {
@@ -250,6 +251,15 @@ fn text_of(notice: &Notice<'_>) -> String {
         Notice::Picture(picture) => format!("{picture:?} {}", serde_json::to_string(picture).unwrap()),
         Notice::Progress(slot, progress) => format!("{slot} {progress:?}"),
     }
+}
+
+/// What stands about every slot, in one line for each.
+pub fn told(picture: &Picture) -> String {
+    let line = |slot: &lineside_flow::line::SlotPicture| {
+        let error = slot.error.as_ref().map_or(String::new(), |error| format!("{}: {}", error.code, error.message));
+        format!("{} {:?} {}/{:?} {error}", slot.slot, slot.standing, slot.steps_passed, slot.step)
+    };
+    picture.slots.iter().map(line).collect::<Vec<_>>().join("\n    ")
 }
 
 /// The code of what stands about a slot, for messages and comparisons.
