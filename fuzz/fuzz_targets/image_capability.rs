@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use lineside_image::CapabilityRecord;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(record) = CapabilityRecord::parse(bytes) else { return };
+    let Ok(record) = CapabilityRecord::parse(bytes) else {
+        return;
+    };
     assert!(!format!("{record:?}").contains(&record.device.to_string()));
     let again = record.compose().expect("no more was read than fits");
     assert_eq!(CapabilityRecord::parse(&again), Ok(record));

@@ -16,13 +16,17 @@ fuzz_target!(|bytes: &[u8]| {
         let crc = crc32fast::hash(&body);
         body[32..36].copy_from_slice(&crc.to_le_bytes());
     }
-    let Ok(filesystem) = Filesystem::read(&body) else { return };
+    let Ok(filesystem) = Filesystem::read(&body) else {
+        return;
+    };
     let entries: Vec<_> = filesystem.entries().collect();
     for entry in &entries {
         assert_eq!(filesystem.file(&entry.path), entry.data);
     }
     // Trees that are deeper than a packer writes them are read all the same.
-    let Ok(packed) = pack_filesystem(&entries) else { return };
+    let Ok(packed) = pack_filesystem(&entries) else {
+        return;
+    };
     let again = Filesystem::read(&packed).expect("what was packed can be read");
     for entry in &entries {
         assert_eq!(again.file(&entry.path), entry.data);

@@ -16,7 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(parts, bytes);
     assert!(!package.sections().is_empty());
     let _ = package.classify(&TrustList::new());
-    let _ = (package.oddities(), package.build().map(|build| build.name().into_owned()));
+    let _ = (
+        package.oddities(),
+        package.build().map(|build| build.name().into_owned()),
+    );
     if let Ok(application) = Application::open(&package) {
         let _ = application.program();
         for finding in application.findings() {

@@ -6,7 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use lineside_flow::plan::{Given, canonical, check, explain, parse, position_of};
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
     match parse(text) {
         Ok(plan) => {
             for finding in check(&plan, &Given::default()) {

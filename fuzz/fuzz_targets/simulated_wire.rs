@@ -10,7 +10,9 @@ use lineside_terms::Instant;
 
 fn config() -> ChipConfig {
     static CONFIG: OnceLock<ChipConfig> = OnceLock::new();
-    CONFIG.get_or_init(|| ChipConfig::alone(1).expect("a seed makes a chip")).clone()
+    CONFIG
+        .get_or_init(|| ChipConfig::alone(1).expect("a seed makes a chip"))
+        .clone()
 }
 
 fn at(ms: u64) -> Instant {
@@ -18,7 +20,9 @@ fn at(ms: u64) -> Instant {
 }
 
 fuzz_target!(|data: &[u8]| {
-    let Some((&kind, data)) = data.split_first() else { return };
+    let Some((&kind, data)) = data.split_first() else {
+        return;
+    };
     if kind & 1 == 0 {
         let mut chip = Chip::new(config());
         chip.power_on(at(0));

@@ -8,7 +8,9 @@ use lineside_protocol::slip::{Decoder, encode_into};
 const MAX_PACKET: usize = 64;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((&cut, bytes)) = bytes.split_first() else { return };
+    let Some((&cut, bytes)) = bytes.split_first() else {
+        return;
+    };
     let (head, tail) = bytes.split_at(usize::from(cut).min(bytes.len()));
 
     let mut packets = Vec::new();

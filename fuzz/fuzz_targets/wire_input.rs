@@ -5,6 +5,8 @@ use libfuzzer_sys::fuzz_target;
 use lineside_device::fuzzing::wire_input;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((&cut, bytes)) = bytes.split_first() else { return };
+    let Some((&cut, bytes)) = bytes.split_first() else {
+        return;
+    };
     assert!(wire_input(bytes, usize::from(cut)) > 0);
 });
