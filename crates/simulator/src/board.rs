@@ -11,9 +11,6 @@ use crate::firmware::WritesExpected;
 use crate::lane::{Lane, Lateness, NearWire};
 use crate::pace::WirePace;
 
-/// Boot messages that wait while nobody listens, in bytes; older ones are lost.
-const CONSOLE_LIMIT: usize = 4096;
-
 /// A board of the world. Cheap to lock: nothing waits under the lock.
 pub(crate) struct BoardCell {
     /// Its number in the world.
@@ -162,9 +159,11 @@ impl BoardState {
         }
         *is_abandoned |= was_open && !service.has_wire();
         moved |= console.pump_inward(cx, now, lateness, |_| {});
-        moved |= console.pump_outward(cx, now, lateness, chip.console());
-        let excess = chip.console().len().saturating_sub(CONSOLE_LIMIT);
-        chip.console().drain(..excess);
+        if console.has_wire() {
+            moved |= console.pump_outward(cx, now, lateness, chip.console());
+        } else {
+            chip.discard_console();
+        }
         moved
     }
 

@@ -137,6 +137,8 @@ pub struct Chip {
     noise: VecDeque<u8>,
     draws: Draws,
     console: VecDeque<u8>,
+    /// The boot messages of this boot are still to be made.
+    has_boot_lines: bool,
     events: VecDeque<ChipEvent>,
     dialogues_begun: u64,
 }
@@ -171,6 +173,7 @@ impl Chip {
             noise: VecDeque::new(),
             draws,
             console: VecDeque::new(),
+            has_boot_lines: false,
             events: VecDeque::new(),
             dialogues_begun: 0,
             config,
@@ -253,7 +256,19 @@ impl Chip {
 
     /// What is to go out on the recovery UART as boot messages.
     pub fn console(&mut self) -> &mut VecDeque<u8> {
+        // Made only when somebody listens: the general key in them costs more than the rest of a boot.
+        if std::mem::take(&mut self.has_boot_lines) {
+            let seed = &self.config.firmware.seed;
+            let lines = console::boot_lines(seed, self.firmware.id(), &mut self.draws);
+            self.console.extend(lines);
+        }
         &mut self.console
+    }
+
+    /// Drops boot messages, because nobody listens.
+    pub(crate) fn discard_console(&mut self) {
+        self.has_boot_lines = false;
+        self.console.clear();
     }
 
     /// What happens to the board around it.
@@ -367,11 +382,7 @@ impl Chip {
             return;
         }
         self.firmware.boot(now);
-        self.console.extend(console::boot_lines(
-            &self.config.firmware.seed,
-            self.firmware.id(),
-            &mut self.draws,
-        ));
+        self.has_boot_lines = true;
         self.power = Power::Silent {
             until: now + self.times().boot_silent,
         };
@@ -384,6 +395,7 @@ impl Chip {
     }
 
     fn stop(&mut self) {
+        self.has_boot_lines = false;
         self.stack = None;
         self.sessions.clear();
         self.applications.clear();
