@@ -344,6 +344,10 @@ fn help_on_status(status: u16, code: Option<ErrorCode>) -> &'static str {
         (_, Some(ErrorCode::IMAGE_STAGING_FAILED)) => {
             "The file is no valid image package: build or fetch it again."
         }
+        (_, Some(ErrorCode::IMAGE_PERMISSION_DENIED)) => {
+            "This OS lets nobody delete that image without appDevelopment: leave a test application out of the plan that \
+             is not marked as temporary, or have the unit recovered before it gets its production software."
+        }
         (_, Some(ErrorCode::NOT_ENOUGH_FREE_SPACE)) => {
             "Delete software that is not needed from the device first."
         }

@@ -294,7 +294,7 @@ impl Slot {
             };
             let stopped = self.stop.asked();
             match select(pin!(identify), pin!(stopped)).await {
-                Either::Left((identified, _)) => identified.map_err(|error: DeviceError| Told::of(&error)),
+                Either::Left((identified, _)) => identified.map_err(|error| told(&error)),
                 Either::Right(_) => Err(Told::from(UnitFault::Stopped)),
             }
         };
@@ -397,6 +397,15 @@ impl Slot {
             Act::Refused(error) | Act::Unclear(error) => (None, Some(Told::of(&error))),
         };
         Input::Acted { slot, run, key, look, error }
+    }
+}
+
+/// What people are told. Where the bench itself says why, as of a board that somebody else has, nobody needs to hear of a
+/// wire.
+fn told(error: &DeviceError) -> Told {
+    match error {
+        DeviceError::Link(error) => Told::of(error),
+        error => Told::of(error),
     }
 }
 

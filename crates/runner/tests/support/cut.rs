@@ -24,6 +24,20 @@ pub enum Fate {
     Cut,
     /// Somebody asks to stop.
     Cancel,
+    /// The disk goes bad, in this way.
+    Disk(DiskFault),
+}
+
+/// How a disk goes bad while a start runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskFault {
+    /// So many bytes are left.
+    Full(u64),
+    ReadOnly,
+    /// The next write fails half-way.
+    Write,
+    /// The next sync fails.
+    Sync,
 }
 
 /// How much of an output reaches the wire.
@@ -121,6 +135,17 @@ impl Cutter {
         match self.0.fate.take() {
             Some(Fate::Cancel) => {
                 self.0.cancel.borrow().as_ref().unwrap().ask();
+                false
+            }
+            Some(Fate::Disk(fault)) => {
+                let disk = self.0.disk.borrow();
+                let disk = disk.as_ref().unwrap();
+                match fault {
+                    DiskFault::Full(room) => disk.fill_after(room),
+                    DiskFault::ReadOnly => disk.make_read_only(),
+                    DiskFault::Write => disk.fail_write(1),
+                    DiskFault::Sync => disk.fail_sync(1),
+                }
                 false
             }
             _ => {

@@ -22,7 +22,7 @@ use lineside_flow::{Event, Picture, Shift};
 use lineside_link::{Clock, Hands, run_simulated};
 use lineside_records::{FakeDisk, Journal, RecordsError};
 use lineside_runner::batch::{self, Patience};
-use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, RunnerError, Summary, WallClock};
+use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, RunnerError, Serials, Summary, WallClock};
 use lineside_simulator::control::BoardTruth;
 use lineside_simulator::{World, WorldConfig, WritesExpected};
 use lineside_terms::{BootId, ManufacturingState, SlotPath, StationName, Stamp, UnitSerial};
@@ -139,7 +139,8 @@ impl Floor {
         self.cutter.begin(self.disk.clone(), self.cancel.clone());
         let mut store = CutStore::new(Keeper::inline(journal), self.cutter.clone());
         let place = self.place();
-        let batch = Batch { program: Rc::clone(&self.program), serials: self.serials.clone(), expected: self.expected };
+        let serials = Serials { by_slot: self.serials.clone(), count: self.serials.len() };
+        let batch = Batch { program: Rc::clone(&self.program), serials, expected: self.expected };
         let (shown, keeps) = (Rc::clone(&self.shown), self.keeps_shown);
         let notice = move |notice: Notice<'_>| {
             if keeps {
@@ -213,6 +214,16 @@ impl Floor {
     pub fn pass(&mut self, duration: Duration) {
         let sleep = self.clock.sleep(duration);
         run_simulated(&self.hands, &mut self.pool, MOST_STEPS, sleep).expect("a sleep ends");
+    }
+
+    /// Does something to the world after a while, whatever the program does then.
+    pub fn later(&self, after: Duration, hand: impl FnOnce(&World) + 'static) {
+        let (sleep, world) = (self.clock.sleep(after), self.world.clone());
+        let task = async move {
+            sleep.await;
+            hand(&world);
+        };
+        self.pool.spawner().spawn_local(task).unwrap();
     }
 
     /// Everything in the journal, read from the disk.
