@@ -98,13 +98,32 @@ pub struct RunFacts {
     pub is_every_needed_step_passed: bool,
 }
 
-/// A proof from the records for exactly this device, made before it was locked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A proof from the records for exactly this device, made before it was locked. It covers what it proved and no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
     /// The device that was proven.
     pub device: DeviceId,
     /// The run that proved it.
     pub run: RunId,
+    /// The checks as they were recorded.
+    pub checks: Vec<Check>,
+}
+
+impl Earlier {
+    /// The component under which an image was proven to be there.
+    pub fn component_of(&self, image: ImageId) -> Option<ComponentId> {
+        let images = self.checks.iter().find(|check| check.name == CheckName::Images)?;
+        let pairs = images.expected.split(' ').filter_map(|pair| pair.split_once('='));
+        let mut known = pairs.filter_map(|(component, of)| Some((component.parse().ok()?, of.parse::<ImageId>().ok()?)));
+        known.find(|(_, of)| *of == image).map(|(component, _)| component)
+    }
+
+    /// True when the record shows that this was checked against the same expectation and passed.
+    fn covers(&self, check: &Check) -> bool {
+        self.checks.iter().any(|proven| {
+            proven.name == check.name && proven.outcome == Outcome::Pass && proven.expected == check.expected
+        })
+    }
 }
 
 /// That a device is ready, right now. Comes only from [`judge`]; it cannot be made, cloned, stored or read back:
@@ -233,7 +252,7 @@ pub fn judge(expected: &Expectation, facts: &Facts, run: &RunFacts, earlier: Opt
     if let Some(earlier) = earlier.filter(|earlier| earlier.device == facts.device) {
         for check in checks
             .iter_mut()
-            .filter(|check| check.outcome == Outcome::Unknown)
+            .filter(|check| check.outcome == Outcome::Unknown && earlier.covers(check))
         {
             check.outcome = Outcome::Pass;
             check.covered_by = Some(earlier.run);

@@ -18,10 +18,10 @@ use lineside_flow::interlock::{EpochCause, Protected};
 use lineside_flow::line::Refusal;
 use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt, Shift};
 use lineside_link::{Bench, BenchEvent, Watch};
-use lineside_terms::{BootId, SlotPath, StationName, Told, UnitSerial};
+use lineside_terms::{BootId, SlotPath, StationName, Told};
 
 use crate::error::RunnerError;
-use crate::program::Program;
+use crate::program::{Program, Serials};
 use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
 use crate::store::Store;
 use crate::wall::WallClock;
@@ -63,9 +63,9 @@ impl std::fmt::Debug for Place {
 pub struct Batch {
     /// The plan with all its bytes.
     pub program: Rc<Program>,
-    /// Which unit serial belongs to which socket.
-    pub serials: BTreeMap<SlotPath, UnitSerial>,
-    /// How many units must pass, if the caller said so.
+    /// The unit serials.
+    pub serials: Serials,
+    /// How many units must pass, if the caller said so; else every board and every serial counts.
     pub expected: Option<u32>,
 }
 
@@ -141,7 +141,7 @@ pub async fn run(
     let holder = format!("lineside run on {station}");
     let mut line = Line::resume(station, boot, protected, shift, history).map_err(RunnerError::History)?;
     let boards = bench.list().await.map_err(RunnerError::Bench)?;
-    let expected = batch.expected.map_or_else(|| boards.len().max(batch.serials.len()), |count| count as usize);
+    let expected = batch.expected.map_or_else(|| boards.len().max(batch.serials.count), |count| count as usize);
     let watch = bench.watch();
     let common = Rc::new(Common {
         bench,
@@ -154,7 +154,7 @@ pub async fn run(
     });
     let mut pending = line.start(&program_version, &bench_name, wall.stamp());
     let recipe = Rc::clone(batch.program.recipe());
-    let begin = Input::Begin { recipe, serials: batch.serials, expected: batch.expected };
+    let begin = Input::Begin { recipe, serials: batch.serials.by_slot, expected: batch.expected };
     pending.extend(line.take(begin, wall.stamp()).unwrap_or_default());
     let mut shell = Shell {
         line,

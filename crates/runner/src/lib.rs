@@ -25,6 +25,6 @@ mod wall;
 
 pub use batch::{Batch, Cancel, Notice, Place, Summary};
 pub use error::{RunnerError, UnitFault};
-pub use program::{Program, Supplies};
+pub use program::{Program, Serials, Supplies};
 pub use store::{Keeper, Store};
 pub use wall::WallClock;

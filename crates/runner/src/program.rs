@@ -14,7 +14,7 @@ use lineside_image::{
     ApplicationSource, BoardConfigSource, Capabilities, OsList, Package, Signer, TemporaryFlags, TrustList, Verdict,
     pack_application, pack_board_config,
 };
-use lineside_protocol::rest::Secret;
+use lineside_protocol::rest::{Secret, assume};
 use lineside_terms::{ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, UnitSerial};
 use sha2::{Digest as _, Sha256};
 
@@ -65,9 +65,9 @@ pub struct Program {
 /// When packages that are packed on the spot were built: a fixed time, so that the same tree gives the same bytes.
 const PACKED_AT: u64 = 1_767_225_600;
 
-/// The application runtime that applications packed on the spot ask for; every OS of the simulated bench has it
-/// (`device-rest-api.md` 3.2: 12 is what known images ask for).
-const RUNTIME: u32 = 12;
+/// The application runtime that applications packed on the spot ask for: what the oldest OS of the simulated bench has,
+/// so that all of them can run it (REST-A21).
+const RUNTIME: u32 = assume::ABI_OF_OS_20_05.application_runtime;
 
 impl Program {
     /// Reads a plan and everything that it names.
@@ -211,11 +211,20 @@ fn given(images: BTreeMap<Name, ImageFact>, releases: &[OsRelease]) -> Given {
     Given { images, releases: Some(releases.iter().map(|release| release.name.clone()).collect()), room: None }
 }
 
+/// The unit serials of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Serials {
+    /// Which serial belongs to which socket.
+    pub by_slot: BTreeMap<SlotPath, UnitSerial>,
+    /// How many serials the list has: each stands for a unit that is expected, whether its board is there or not.
+    pub count: usize,
+}
+
 /// Reads a list of unit serials: one a line, given to the slots in their order, or `SLOT SERIAL`; `#` begins a comment.
 ///
 /// # Errors
 /// When the file cannot be read, a line is neither, or a serial or slot stands twice.
-pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<BTreeMap<SlotPath, UnitSerial>, RunnerError> {
+pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> {
     let text = read_text(path, None)?;
     let wrong = |line: usize, why: String| RunnerError::List { path: path.to_owned(), line: line + 1, why };
     let mut named = BTreeMap::new();
@@ -246,7 +255,7 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<BTreeMap<SlotPath, Uni
     }
     let free: Vec<&SlotPath> = slots.iter().filter(|slot| !named.contains_key(*slot)).collect();
     named.extend(free.into_iter().cloned().zip(in_order));
-    Ok(named)
+    Ok(Serials { by_slot: named, count: seen.len() })
 }
 
 /// Where the plan lies, and with it all that it names.

@@ -69,11 +69,16 @@ fn choose(boards: Vec<BoardInfo>, args: &ReadyCheckArgs) -> Result<Vec<BoardInfo
 }
 
 /// What the command line expects of one device. Images named without their component take the one that the device
-/// lists them under.
-fn expectation(args: &ReadyCheckArgs, releases: &[OsRelease], facts: &Facts) -> Expectation {
+/// lists them under, or, when it is locked, the one under which they were proven.
+fn expectation(args: &ReadyCheckArgs, releases: &[OsRelease], facts: &Facts, earlier: Option<&Earlier>) -> Expectation {
     let listed = |wanted: ImageId| -> Option<ComponentId> {
-        let images = facts.images.read()?;
-        images.components.iter().find(|component| component.image == Some(wanted)).map(|component| component.component)
+        match facts.images.read() {
+            Some(images) => {
+                let found = images.components.iter().find(|component| component.image == Some(wanted));
+                found.map(|component| component.component)
+            }
+            None => earlier.and_then(|earlier| earlier.component_of(wanted)),
+        }
     };
     let images: BTreeMap<ComponentId, ImageId> = args
         .images
@@ -110,7 +115,7 @@ fn report(
     found: &Found,
     args: &ReadyCheckArgs,
     releases: &[OsRelease],
-    proofs: &BTreeMap<DeviceId, RunId>,
+    proofs: &BTreeMap<DeviceId, Earlier>,
     printer: &Printer,
 ) -> bool {
     let slot = &found.board.slot;
@@ -124,10 +129,10 @@ fn report(
             return false;
         }
     };
-    let earlier = proofs.get(&facts.device).map(|run| Earlier { device: facts.device, run: *run });
+    let earlier = proofs.get(&facts.device);
     // No act follows from this look: run and plan are of no account.
     let run = RunFacts { run: RunId::from_bytes([0; 16]), plan: Digest::ZERO, is_every_needed_step_passed: false };
-    let judgement = judge(&expectation(args, releases, facts), facts, &run, earlier.as_ref());
+    let judgement = judge(&expectation(args, releases, facts, earlier), facts, &run, earlier);
     let is_fine = |outcome: Outcome| outcome.is_good() || (args.allow_skipped && outcome == Outcome::Unknown);
     let is_ready = judgement.checks.iter().all(|check| is_fine(check.outcome));
     let device = Some(facts.device);

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use lineside_flow::interlock::Earlier;
 use lineside_records::{
     Disk, RealDisk, RunFilter, RunRecord, View, verify, write_devices, write_runs,
 };
@@ -53,14 +54,22 @@ pub(crate) fn open_view(folder: &Path) -> Result<View, Trouble> {
     Ok(view)
 }
 
-/// Which devices this station has finished, and in which run. Without records there are none.
-pub(crate) fn proofs(global: &Global) -> BTreeMap<DeviceId, RunId> {
+/// What this station has proven of devices before it finished them. Without records there is nothing.
+pub(crate) fn proofs(global: &Global) -> BTreeMap<DeviceId, Earlier> {
     let folder = data::folder_to_read(global);
     if !data::journal_folder(&folder).exists() {
         return BTreeMap::new();
     }
-    let devices = open_view(&folder).ok().and_then(|view| view.devices().ok()).unwrap_or_default();
-    devices.into_iter().filter_map(|device| Some((device.device, device.complete_run?))).collect()
+    let Ok(view) = open_view(&folder) else { return BTreeMap::new() };
+    let finished = view.devices().unwrap_or_default().into_iter();
+    finished
+        .filter_map(|device| Some((device.device, device.complete_run?)))
+        .filter_map(|(device, run)| {
+            let judgements = view.run(&run).ok()?.judgements;
+            let proven = judgements.into_iter().rfind(|judgement| judgement.outcome == Outcome::Pass)?;
+            Some((device, Earlier { device, run, checks: proven.checks }))
+        })
+        .collect()
 }
 
 fn outcome_of(word: &str) -> Result<Outcome, Trouble> {
@@ -212,6 +221,8 @@ struct Verified {
     events: u64,
     bytes: u64,
     segments: usize,
+    /// Hash of the last sound event: kept elsewhere, it shows later whether the history was written anew.
+    head: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     damage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -230,6 +241,7 @@ fn check(folder: &Path, printer: &Printer) -> Result<Exit, Trouble> {
         events: found.head.sequence,
         bytes: found.bytes,
         segments: found.segments,
+        head: found.head.hash.to_string(),
         damage: damage.clone(),
         torn: torn.clone(),
     });
@@ -238,7 +250,10 @@ fn check(folder: &Path, printer: &Printer) -> Result<Exit, Trouble> {
     }
     match damage {
         None => {
-            printer.result(&Tone::Good.paint(&format!("sound: {} events, {} bytes", found.head.sequence, found.bytes)));
+            printer.result(&Tone::Good.paint(&format!(
+                "sound: {} events, {} bytes, head {}",
+                found.head.sequence, found.bytes, found.head.hash
+            )));
             Ok(Exit::Good)
         }
         Some(damage) => {
