@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+mod assume;
 pub mod boot;
 mod channel;
 mod entropy;

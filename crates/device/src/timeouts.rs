@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use lineside_protocol::rest::Operation;
 
+use crate::assume;
+
 /// One attempt to connect by TCP: A-07 (`chip-to-pc-and-recovery.md` 3).
-pub const CONNECT: Duration = Duration::from_secs(2);
+pub const CONNECT: Duration = assume::CONNECT;
 
 /// How many attempts: A-07.
-pub const CONNECT_TRIES: u32 = 2;
+pub const CONNECT_TRIES: u32 = assume::CONNECT_TRIES;
 
 /// The TLS handshake: 0.1 s of wire and 0.3 to 1 s of device (`chip-to-pc-and-recovery.md` 7.2), tenfold.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -29,9 +31,6 @@ pub const INSTALL: Duration = Duration::from_secs(60);
 
 /// Scanning for Wi-Fi networks on all channels of two bands; no source tells how long it takes.
 pub const SCAN: Duration = Duration::from_secs(30);
-
-/// Uploads get twice the time that the wire alone takes: 60 to 80 of 92 kB/s are planned with.
-const UPLOAD_FACTOR: u64 = 2;
 
 /// Bits on the wire for one byte: 8N1 (`chip-to-pc-and-recovery.md` 7.1).
 const BITS_PER_BYTE: u64 = 10;
@@ -94,7 +93,7 @@ impl Timeouts {
             Operation::GetWifiScan => self.scan,
             _ => self.answer,
         };
-        let bits = (sent_bytes as u64).saturating_mul(BITS_PER_BYTE * UPLOAD_FACTOR);
+        let bits = (sent_bytes as u64).saturating_mul(BITS_PER_BYTE * assume::UPLOAD_FACTOR);
         base + Duration::from_millis(bits.saturating_mul(1_000) / u64::from(baud.max(1)))
     }
 }
