@@ -194,12 +194,16 @@ impl Line {
         if self.state.is_elsewhere(&look.device, slot).is_some() {
             return facts;
         }
+        // That something did not happen is believed only after a reset that this line asked for. News of a board that
+        // was plugged in may be older than what was sent to it since, and a chip may have power of its own.
+        let is_over = look.cause == EpochCause::Reset;
         for intent in self.state.unresolved_intents(&look.device) {
             let verdict = match self.state.ledger.verdict(&intent.key, &look) {
-                Some(verdict) => verdict,
-                // In a clean epoch nothing more can be learnt by looking again.
-                None if look.cause.is_clean() && look.epoch > intent.epoch => Verdict::Unclear,
-                None => continue,
+                Some(Verdict::Confirmed) => Verdict::Confirmed,
+                Some(verdict) if is_over => verdict,
+                // Nothing more can be learnt by looking again.
+                None if is_over && look.epoch > intent.epoch => Verdict::Unclear,
+                _ => continue,
             };
             facts.extend(self.resolved(slot, &intent.key, intent.run, verdict, look));
         }

@@ -25,6 +25,7 @@ mod picture;
 mod react;
 mod state;
 
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -319,11 +320,11 @@ impl Line {
         boot: BootId,
         protected: Protected,
         shift: Shift,
-        history: impl IntoIterator<Item = Event>,
+        history: impl IntoIterator<Item = impl Borrow<Event>>,
     ) -> Result<Self, IllegalHistory> {
         let mut state = State::default();
         for event in history {
-            state.apply(&event, None)?;
+            state.apply(event.borrow(), None)?;
         }
         let durable = state.last_sequence();
         Ok(Self {

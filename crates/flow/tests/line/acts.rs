@@ -54,24 +54,24 @@ fn an_act_is_done_again_only_after_it_was_disproved_and_only_within_the_retries(
 }
 
 #[test]
-fn a_lost_link_disproves_nothing_only_a_clean_epoch_does() {
-    let mut floor = Floor::new(six_steps());
-    floor.device(1).lock = [Lock::NeverHears].into();
-    floor.plug(1, 1);
-    let _act = floor.until(is_act);
-    floor.tell(Input::Seen {
-        slot: slot(1),
-        cause: EpochCause::LinkLost,
-    });
-    let reset = floor.until(|effect| matches!(effect, Effect::Reset { .. }));
-    assert_eq!(
-        floor.verdicts(),
-        [],
-        "the device answered, but the act may still be on its way"
-    );
-    floor.carry_out(reset);
-    floor.settle();
-    assert_eq!(floor.verdicts(), [Verdict::Disproved]);
+fn only_a_reset_of_our_own_disproves_anything() {
+    for cause in [EpochCause::LinkLost, EpochCause::Attached, EpochCause::Found] {
+        let mut floor = Floor::new(six_steps());
+        floor.device(1).lock = [Lock::NeverHears].into();
+        floor.plug(1, 1);
+        let _act = floor.until(is_act);
+        let slot = slot(1);
+        floor.tell(Input::Seen { slot, cause });
+        let reset = floor.until(|effect| matches!(effect, Effect::Reset { .. }));
+        assert_eq!(
+            floor.verdicts(),
+            [],
+            "it answered, but the act may still be on its way"
+        );
+        floor.carry_out(reset);
+        floor.settle();
+        assert_eq!(floor.verdicts(), [Verdict::Disproved]);
+    }
 }
 
 #[test]
@@ -103,6 +103,7 @@ fn an_act_that_nobody_can_look_at_stays_open_until_the_board_comes_back() {
             assert_eq!(floor.line.unresolved().count(), 1);
         }
         floor.unplug(1);
+        floor.device(1).can_reset = true;
         floor.plug(2, 1);
         floor.settle();
         assert_eq!(floor.verdicts()[0], verdict);

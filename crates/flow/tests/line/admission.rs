@@ -206,7 +206,7 @@ fn a_second_run_names_the_first() {
 
 #[test]
 fn boards_that_come_before_there_is_a_plan_are_held() {
-    let mut line = resume(1, "", []).unwrap();
+    let mut line = resume(1, "", NO_HISTORY).unwrap();
     let mut events = line.start("0.1.0", "sim:1", stamp(0));
     let seen = Input::Seen {
         slot: slot(1),

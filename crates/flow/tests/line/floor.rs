@@ -58,7 +58,7 @@ impl Floor {
 
     pub fn with(recipe: Recipe, serials: BTreeMap<SlotPath, UnitSerial>, protected: &str) -> Self {
         let mut floor = Self {
-            line: resume(1, protected, []).unwrap(),
+            line: resume(1, protected, NO_HISTORY).unwrap(),
             boot: 0,
             now: 1_000,
             journal: Vec::new(),
@@ -82,7 +82,7 @@ impl Floor {
         self.journal.truncate(self.durable);
         self.todo.clear();
         self.boot += 1;
-        self.line = resume(self.boot, &self.protected, self.journal.clone()).unwrap();
+        self.line = resume(self.boot, &self.protected, &self.journal).unwrap();
         let events = self.line.start("0.1.0", "sim:4", stamp(self.now));
         self.journal.extend(events);
         self.begin();

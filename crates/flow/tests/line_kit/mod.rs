@@ -1,6 +1,7 @@
 //! What all tests of the engine share: names, a recipe, the facts of a device that is ready.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -131,11 +132,14 @@ pub fn serials(count: u8) -> BTreeMap<SlotPath, UnitSerial> {
     (1..=count).map(|n| (slot(n), serial(n))).collect()
 }
 
+/// A station that has not seen anything yet.
+pub const NO_HISTORY: [Event; 0] = [];
+
 /// A line that follows `history` in start number `boot` of its program.
 pub fn resume(
     boot: u8,
     protected: &str,
-    history: impl IntoIterator<Item = Event>,
+    history: impl IntoIterator<Item = impl Borrow<Event>>,
 ) -> Result<Line, IllegalHistory> {
     Line::resume(
         StationName::new("station-1").unwrap(),

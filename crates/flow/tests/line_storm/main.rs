@@ -1,0 +1,93 @@
+//! Storms: devices, runner, disk and people do what they can, and the devices judge what came of it.
+//!
+//! A seed that fails is printed; `LINESIDE_STORM_SEED=n cargo test -p lineside-flow --test line_storm one_seed --
+//! --ignored` repeats it alone.
+
+#[path = "../line_kit/mod.rs"]
+mod line_kit;
+
+mod dice;
+mod history;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use world::World;
+
+/// What happens under one seed: the world afterwards, and the acts that fell into the storm itself.
+fn storm(seed: u64, is_loud: bool) -> (World, (u32, u32)) {
+    let mut world = World::new(seed);
+    world.is_loud = is_loud;
+    let length = 30 + world.dice.below(120);
+    for _ in 0..length {
+        world.happen();
+    }
+    let in_storm = world.acts();
+    world.calm_down();
+    world.check_settled();
+    world.begin_anew();
+    (world, in_storm)
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Acts that devices were asked for and followed while the storm was on, and afterwards.
+    asked: u32,
+    applied: u32,
+    events: usize,
+}
+
+fn storms(seeds: impl Iterator<Item = u64>) -> Seen {
+    let mut seen = Seen::default();
+    for seed in seeds {
+        let ended = catch_unwind(AssertUnwindSafe(|| storm(seed, false)));
+        let (world, (asked, applied)) = ended.unwrap_or_else(|_| panic!("storm {seed} did harm"));
+        seen.asked += asked;
+        seen.applied += applied;
+        seen.events += world.journal.len();
+    }
+    seen
+}
+
+/// Seeds in every test run, in two halves for two cores.
+const SEEDS: u64 = 20_000;
+
+fn half(first: u64) {
+    let seen = storms((first..SEEDS).step_by(2));
+    // A storm in which nothing happens proves nothing.
+    let runs = u32::try_from(SEEDS / 2).unwrap();
+    assert!(seen.asked > runs && seen.applied > runs && seen.asked > seen.applied);
+}
+
+#[test]
+fn no_storm_does_harm_even_seeds() {
+    half(0);
+}
+
+#[test]
+fn no_storm_does_harm_odd_seeds() {
+    half(1);
+}
+
+#[test]
+#[ignore = "repeats one seed"]
+fn one_seed() {
+    let seed = std::env::var("LINESIDE_STORM_SEED").expect("LINESIDE_STORM_SEED names a seed");
+    let _ = storm(seed.parse().unwrap(), true);
+}
+
+#[test]
+#[ignore = "a report: run it with --release"]
+fn how_many_seeds_a_second() {
+    let began = std::time::Instant::now();
+    let count = 20_000;
+    let seen = storms(1_000_000..1_000_000 + count);
+    let took = began.elapsed().as_secs_f64();
+    println!(
+        "{:.0} seeds a second; per seed {:.1} events, {:.2} acts asked, {:.2} applied",
+        count as f64 / took,
+        seen.events as f64 / count as f64,
+        f64::from(seen.asked) / count as f64,
+        f64::from(seen.applied) / count as f64,
+    );
+}
