@@ -107,9 +107,9 @@ impl ImageFacts {
 
     /// True when the device lists this component with exactly this image in force and nothing staged for it.
     pub fn holds(&self, component: ComponentId, image: ImageId) -> bool {
-        self.components
-            .iter()
-            .any(|listed| listed.component == component && listed.image == Some(image) && !listed.is_update_staged)
+        self.components.iter().any(|listed| {
+            listed.component == component && listed.image == Some(image) && !listed.is_update_staged
+        })
     }
 }
 

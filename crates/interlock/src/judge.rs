@@ -114,7 +114,8 @@ impl Earlier {
     pub fn component_of(&self, image: ImageId) -> Option<ComponentId> {
         let images = self.checks.iter().find(|check| check.name == CheckName::Images)?;
         let pairs = images.expected.split(' ').filter_map(|pair| pair.split_once('='));
-        let mut known = pairs.filter_map(|(component, of)| Some((component.parse().ok()?, of.parse::<ImageId>().ok()?)));
+        let mut known =
+            pairs.filter_map(|(component, of)| Some((component.parse().ok()?, of.parse::<ImageId>().ok()?)));
         known.find(|(_, of)| *of == image).map(|(component, _)| component)
     }
 
@@ -346,12 +347,20 @@ fn release_of<'a>(expected: &'a Expectation, facts: &Facts) -> Option<&'a OsRele
 /// The newest release of which every pair is held. Files name releases in either order, so newest means the greatest
 /// version; a release without pairs is never held.
 pub fn release_held<'a>(releases: &'a [OsRelease], images: &ImageFacts) -> Option<&'a OsRelease> {
-    let held: BTreeSet<(ComponentId, ImageId)> =
-        images.components.iter().filter_map(|c| Some((c.component, c.image?))).collect();
+    let held: BTreeSet<(ComponentId, ImageId)> = images
+        .components
+        .iter()
+        .filter_map(|c| Some((c.component, c.image?)))
+        .collect();
     releases
         .iter()
         .filter(|release| !release.pairs.is_empty())
-        .filter(|release| release.pairs.iter().all(|pair| held.contains(&(pair.component, pair.image))))
+        .filter(|release| {
+            release
+                .pairs
+                .iter()
+                .all(|pair| held.contains(&(pair.component, pair.image)))
+        })
         .max_by_key(|release| version_key(&release.name))
 }
 
@@ -505,6 +514,20 @@ fn proxy(expected: &Expectation, facts: &Facts) -> Check {
             )
         }
     };
+    // An OS without the call knows no proxy that could be set (`device-rest-api.md` 3: that of 20.05).
+    if facts.proxy == Reading::NotAvailable {
+        return of(
+            CheckName::Proxy,
+            show(&expected.proxy),
+            &Reading::Read(()),
+            |()| {
+                (
+                    expected.proxy.is_none(),
+                    "none: this OS knows no proxy".to_owned(),
+                )
+            },
+        );
+    }
     of(CheckName::Proxy, show(&expected.proxy), &facts.proxy, |found| {
         (*found == expected.proxy, show(found))
     })

@@ -192,18 +192,33 @@ fn a_locked_device_is_unknown_unless_its_own_record_covers_it() {
     );
     let before = judge(&expectation(), &facts(1, 2, OLD), &run_facts(), None).checks;
     let run = RunId::from_bytes([1; 16]);
-    let other = Earlier { device: device(2), run, checks: before.clone() };
+    let other = Earlier {
+        device: device(2),
+        run,
+        checks: before.clone(),
+    };
     assert_eq!(
         judge(&expected, &locked, &run_facts(), Some(&other)).outcome(),
         Outcome::Unknown
     );
-    let own = Earlier { device: device(1), run, checks: before };
+    let own = Earlier {
+        device: device(1),
+        run,
+        checks: before,
+    };
     let covered = judge(&expected, &locked, &run_facts(), Some(&own));
     assert_eq!(covered.outcome(), Outcome::Pass);
     assert!(covered.proof.is_none(), "a record never becomes a live proof");
-    let more = Expectation { wifi: ["factory".to_owned()].into(), ..expected };
+    let more = Expectation {
+        wifi: ["factory".to_owned()].into(),
+        ..expected
+    };
     let only_in_part = judge(&more, &locked, &run_facts(), Some(&own));
-    assert_eq!(only_in_part.outcome(), Outcome::Unknown, "a record covers only what it proved");
+    assert_eq!(
+        only_in_part.outcome(),
+        Outcome::Unknown,
+        "a record covers only what it proved"
+    );
 }
 
 /// What may happen to one act, in any order.

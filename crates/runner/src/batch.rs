@@ -54,7 +54,10 @@ pub struct Place {
 
 impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place").field("station", &self.station).field("bench", &self.bench_name).finish_non_exhaustive()
+        f.debug_struct("Place")
+            .field("station", &self.station)
+            .field("bench", &self.bench_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,7 +120,9 @@ impl Summary {
     /// True only when every expected unit passed, no board is left out, and everything is recorded.
     pub fn is_pass(&self) -> bool {
         let all = self.picture.slots.iter().all(|slot| slot.standing.is_pass());
-        all && self.picture.passed() >= self.expected.max(1) && self.store_error.is_none() && !self.is_cancelled
+        all && self.picture.passed() >= self.expected.max(1)
+            && self.store_error.is_none()
+            && !self.is_cancelled
     }
 }
 
@@ -136,12 +141,25 @@ pub async fn run(
     cancel: &Cancel,
     mut notice: impl FnMut(Notice<'_>),
 ) -> Result<Summary, RunnerError> {
-    let Place { station, boot, program_version, bench_name, bench, wall, session, entropy, shift, patience } = place;
+    let Place {
+        station,
+        boot,
+        program_version,
+        bench_name,
+        bench,
+        wall,
+        session,
+        entropy,
+        shift,
+        patience,
+    } = place;
     let protected: Protected = batch.program.protected().clone();
     let holder = format!("lineside run on {station}");
     let mut line = Line::resume(station, boot, protected, shift, history).map_err(RunnerError::History)?;
     let boards = bench.list().await.map_err(RunnerError::Bench)?;
-    let expected = batch.expected.map_or_else(|| boards.len().max(batch.serials.count), |count| count as usize);
+    let expected = batch
+        .expected
+        .map_or_else(|| boards.len().max(batch.serials.count), |count| count as usize);
     let watch = bench.watch();
     let common = Rc::new(Common {
         bench,
@@ -154,7 +172,11 @@ pub async fn run(
     });
     let mut pending = line.start(&program_version, &bench_name, wall.stamp());
     let recipe = Rc::clone(batch.program.recipe());
-    let begin = Input::Begin { recipe, serials: batch.serials.by_slot, expected: batch.expected };
+    let begin = Input::Begin {
+        recipe,
+        serials: batch.serials.by_slot,
+        expected: batch.expected,
+    };
     pending.extend(line.take(begin, wall.stamp()).unwrap_or_default());
     let mut shell = Shell {
         line,
@@ -173,11 +195,22 @@ pub async fn run(
     shell.write(pending, store);
     // Boards that are there already are not attached while we watch: something sent earlier may be on its way.
     for board in &boards {
-        shell.input(Input::Seen { slot: board.slot.clone(), cause: EpochCause::Found }, store);
+        shell.input(
+            Input::Seen {
+                slot: board.slot.clone(),
+                cause: EpochCause::Found,
+            },
+            store,
+        );
     }
     poll_fn(|cx| shell.turn(cx, store, cancel, &mut notice)).await;
     let picture = shell.line.picture();
-    Ok(Summary { picture, expected, is_cancelled: shell.is_cancelled, store_error: shell.store_error })
+    Ok(Summary {
+        picture,
+        expected,
+        is_cancelled: shell.is_cancelled,
+        store_error: shell.store_error,
+    })
 }
 
 /// What slots report, until the shell fetches it.
@@ -280,7 +313,13 @@ impl Shell {
                 Poll::Ready(None) => self.watch = None,
                 Poll::Ready(Some(BenchEvent::Attached(board))) => {
                     if !self.known.remove(&board.slot) {
-                        self.input(Input::Seen { slot: board.slot, cause: EpochCause::Attached }, store);
+                        self.input(
+                            Input::Seen {
+                                slot: board.slot,
+                                cause: EpochCause::Attached,
+                            },
+                            store,
+                        );
                     }
                 }
                 Poll::Ready(Some(BenchEvent::Detached(slot))) => {
@@ -293,7 +332,12 @@ impl Shell {
         is_busy
     }
 
-    fn follow_store(&mut self, cx: &mut Context<'_>, store: &mut dyn Store, notice: &mut dyn FnMut(Notice<'_>)) -> bool {
+    fn follow_store(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &mut dyn Store,
+        notice: &mut dyn FnMut(Notice<'_>),
+    ) -> bool {
         let mut is_busy = false;
         while self.store_error.is_none() {
             match store.poll_receipt(cx) {
@@ -311,7 +355,11 @@ impl Shell {
     }
 
     fn durable(&mut self, receipt: &Receipt, notice: &mut dyn FnMut(Notice<'_>)) {
-        let count = self.undurable.iter().take_while(|event| event.sequence <= receipt.through()).count();
+        let count = self
+            .undurable
+            .iter()
+            .take_while(|event| event.sequence <= receipt.through())
+            .count();
         let durable: Vec<Event> = self.undurable.drain(..count).collect();
         let effects = self.line.react(receipt, self.wall.clock().now());
         if !durable.is_empty() {
@@ -326,13 +374,39 @@ impl Shell {
         let (slot, order) = match effect {
             Effect::Identify { slot, epoch, cause } => (slot, Order::Identify { epoch, cause }),
             Effect::Reset { slot, epoch } => (slot, Order::Reset { epoch }),
-            Effect::Perform { slot, epoch, run, device, step, .. } => (slot, Order::Perform { epoch, run, device, step }),
+            Effect::Perform {
+                slot,
+                epoch,
+                run,
+                device,
+                step,
+                ..
+            } => (
+                slot,
+                Order::Perform {
+                    epoch,
+                    run,
+                    device,
+                    step,
+                },
+            ),
             Effect::ReadFacts { slot, epoch, run } => (slot, Order::ReadFacts { epoch, run }),
             Effect::Act { slot, run, permit } => (slot, Order::Act { run, permit }),
             Effect::Release { slot } => (slot, Order::Release),
-            Effect::NotActed { slot, run, key, refusal } => {
+            Effect::NotActed {
+                slot,
+                run,
+                key,
+                refusal,
+            } => {
                 let error = Some(Told::of(&refusal));
-                self.inputs.0.borrow_mut().push_back(Input::Acted { slot, run, key, look: None, error });
+                self.inputs.0.borrow_mut().push_back(Input::Acted {
+                    slot,
+                    run,
+                    key,
+                    look: None,
+                    error,
+                });
                 return;
             }
             Effect::Stop { slot } => {
@@ -360,7 +434,9 @@ impl Shell {
                 progress: Rc::clone(&desk.progress),
             };
             let inputs = self.inputs.clone();
-            self.workers.push(Box::pin(slot.work(move |input| inputs.0.borrow_mut().push_back(input))));
+            self.workers.push(Box::pin(
+                slot.work(move |input| inputs.0.borrow_mut().push_back(input)),
+            ));
             self.slots.insert(path.clone(), desk);
         }
         &self.slots[path]

@@ -129,10 +129,13 @@ impl Explain for RunnerError {
             }
             Self::OsList { .. } => "Take the list that the maker of the OS publishes, unchanged.".into(),
             Self::List { .. } => "Correct that line: one entry a line, `#` begins a comment.".into(),
-            Self::Secret { .. } => "Put the key there; it is never written to the plan or the journal.".into(),
+            Self::Secret { .. } => {
+                "Put the key there; it is never written to the plan or the journal.".into()
+            }
             Self::Findings { .. } => "`lineside plan check` shows each with its place and remedy.".into(),
             Self::History(_) => {
-                "Set the data folder aside as it is and have it looked at; start with a new one meanwhile.".into()
+                "Set the data folder aside as it is and have it looked at; start with a new one meanwhile."
+                    .into()
             }
             Self::Bench(source) => source.help(),
         }
@@ -140,7 +143,9 @@ impl Explain for RunnerError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Plan { .. } | Self::List { .. } | Self::Findings { .. } | Self::NotSimulated { .. } => Blame::Plan,
+            Self::Plan { .. } | Self::List { .. } | Self::Findings { .. } | Self::NotSimulated { .. } => {
+                Blame::Plan
+            }
             Self::Image { .. } | Self::ImageRefused { .. } | Self::OsList { .. } => Blame::Supply,
             Self::File { .. } | Self::Secret { .. } | Self::History(_) => Blame::Station,
             Self::Bench(source) => source.blame(),
@@ -278,18 +283,34 @@ impl Explain for UnitFault {
 
     fn help(&self) -> String {
         match self {
-            Self::WrongOs { .. } => "Update the OS by recovery before this plan, or allow the version in the plan.",
-            Self::NotInstalled | Self::NotRemoved => "Restart the device and try again; if it stays so, send it to repair.",
+            Self::WrongOs { .. } => {
+                "Update the OS by recovery before this plan, or allow the version in the plan."
+            }
+            Self::NotInstalled | Self::NotRemoved => {
+                "Restart the device and try again; if it stays so, send it to repair."
+            }
             Self::AppNotRunning { .. } | Self::AppSilent { .. } | Self::AppEnded => {
                 "Check that the test application fits this hardware; if others pass, send the unit to repair."
             }
-            Self::AppAnswer { .. } => "Check that the test application speaks the dialogue of the plan's step.",
+            Self::AppAnswer { .. } => {
+                "Check that the test application speaks the dialogue of the plan's step."
+            }
             Self::AppReports { .. } | Self::OutOfLimits { .. } => "Send the unit to repair.",
-            Self::WifiNotConnected { .. } => "Check that the access point is on; if others pass, check the antenna.",
-            Self::WifiInternet { .. } => "Check the access point: the plan says whether it may lead to the internet.",
-            Self::FinalLook { .. } | Self::State { .. } => "Set the unit aside; do not ship it before somebody has looked.",
-            Self::OtherDevice { .. } => "Do not swap boards during a run. Nothing was written to the other device.",
-            Self::TimeOut { .. } => "Run the unit again; if it stays so, raise `timeout` of the step or check the cable.",
+            Self::WifiNotConnected { .. } => {
+                "Check that the access point is on; if others pass, check the antenna."
+            }
+            Self::WifiInternet { .. } => {
+                "Check the access point: the plan says whether it may lead to the internet."
+            }
+            Self::FinalLook { .. } | Self::State { .. } => {
+                "Set the unit aside; do not ship it before somebody has looked."
+            }
+            Self::OtherDevice { .. } => {
+                "Do not swap boards during a run. Nothing was written to the other device."
+            }
+            Self::TimeOut { .. } => {
+                "Run the unit again; if it stays so, raise `timeout` of the step or check the cable."
+            }
             Self::Stopped => "Run the same command again: the unit goes on where it was.",
             Self::PlanUnknown => "Run with the plan that the unit was started with.",
             Self::NotConnected => "Check cable and power, then run the unit again.",

@@ -11,11 +11,13 @@ use lineside_flow::interlock::{OsRelease, Pair, Protected, Verb};
 use lineside_flow::plan::{self, Action, Given, ImageFact, ImageSource, Name, Plan, Severity, WifiTest};
 use lineside_flow::{Recipe, RecipeStep, Work};
 use lineside_image::{
-    ApplicationSource, BoardConfigSource, Capabilities, OsList, Package, Signer, TemporaryFlags, TrustList, Verdict,
-    pack_application, pack_board_config,
+    ApplicationSource, BoardConfigSource, Capabilities, OsList, Package, Signer, TemporaryFlags, TrustList,
+    Verdict, pack_application, pack_board_config,
 };
 use lineside_protocol::rest::{Secret, assume};
-use lineside_terms::{ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, UnitSerial};
+use lineside_terms::{
+    ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, UnitSerial,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::RunnerError;
@@ -115,16 +117,27 @@ impl Program {
                 psks.insert(index, psk);
             }
         }
-        let facts: BTreeMap<Name, ImageFact> =
-            images.iter().map(|(name, image)| (name.clone(), fact_of(image))).collect();
+        let facts: BTreeMap<Name, ImageFact> = images
+            .iter()
+            .map(|(name, image)| (name.clone(), fact_of(image)))
+            .collect();
         let findings = plan::check(&plan, &given(facts.clone(), &releases));
-        let errors: Vec<String> =
-            findings.iter().filter(|finding| finding.severity == Severity::Error).map(ToString::to_string).collect();
+        let errors: Vec<String> = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error)
+            .map(ToString::to_string)
+            .collect();
         if !errors.is_empty() {
             return Err(RunnerError::Findings { findings: errors });
         }
         let recipe = Rc::new(recipe_of(&plan, &facts, releases, &digests));
-        Ok(Self { plan, recipe, images, psks, protected })
+        Ok(Self {
+            plan,
+            recipe,
+            images,
+            psks,
+            protected,
+        })
     }
 
     /// The plan.
@@ -178,7 +191,10 @@ impl Program {
 /// When the file cannot be read or is no plan.
 pub fn read_plan(path: &Path) -> Result<Plan, RunnerError> {
     let text = read_text(path, None)?;
-    plan::parse(&text).map_err(|source| RunnerError::Plan { path: path.to_owned(), source })
+    plan::parse(&text).map_err(|source| RunnerError::Plan {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a list of OS releases.
@@ -193,7 +209,11 @@ pub fn read_os_list(path: &Path) -> Result<Vec<OsRelease>, RunnerError> {
 ///
 /// # Errors
 /// When the plan or a file that it names cannot be read at all.
-pub fn check(path: &Path, trust: &TrustList, supplies: Option<&Supplies>) -> Result<Vec<plan::Finding>, RunnerError> {
+pub fn check(
+    path: &Path,
+    trust: &TrustList,
+    supplies: Option<&Supplies>,
+) -> Result<Vec<plan::Finding>, RunnerError> {
     let plan = read_plan(path)?;
     let folder = Folder::of(path);
     let list = folder.path(plan.os.list.as_str());
@@ -208,7 +228,11 @@ pub fn check(path: &Path, trust: &TrustList, supplies: Option<&Supplies>) -> Res
 
 /// What checking a plan is given.
 fn given(images: BTreeMap<Name, ImageFact>, releases: &[OsRelease]) -> Given {
-    Given { images, releases: Some(releases.iter().map(|release| release.name.clone()).collect()), room: None }
+    Given {
+        images,
+        releases: Some(releases.iter().map(|release| release.name.clone()).collect()),
+        room: None,
+    }
 }
 
 /// The unit serials of a batch.
@@ -226,7 +250,11 @@ pub struct Serials {
 /// When the file cannot be read, a line is neither, or a serial or slot stands twice.
 pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> {
     let text = read_text(path, None)?;
-    let wrong = |line: usize, why: String| RunnerError::List { path: path.to_owned(), line: line + 1, why };
+    let wrong = |line: usize, why: String| RunnerError::List {
+        path: path.to_owned(),
+        line: line + 1,
+        why,
+    };
     let mut named = BTreeMap::new();
     let mut in_order = Vec::new();
     let mut seen = BTreeMap::new();
@@ -239,14 +267,21 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> 
             [slot, serial] => (Some(*slot), *serial),
             _ => return Err(wrong(number, "has more than a slot and a serial".to_owned())),
         };
-        let serial: UnitSerial = serial.parse().map_err(|error| wrong(number, format!("is wrong: {error}")))?;
+        let serial: UnitSerial = serial
+            .parse()
+            .map_err(|error| wrong(number, format!("is wrong: {error}")))?;
         if let Some(first) = seen.insert(serial.clone(), number) {
-            return Err(wrong(number, format!("repeats the serial of line {}: {serial}", first + 1)));
+            return Err(wrong(
+                number,
+                format!("repeats the serial of line {}: {serial}", first + 1),
+            ));
         }
         match slot {
             None => in_order.push(serial),
             Some(slot) => {
-                let slot: SlotPath = slot.parse().map_err(|error| wrong(number, format!("is wrong: {error}")))?;
+                let slot: SlotPath = slot
+                    .parse()
+                    .map_err(|error| wrong(number, format!("is wrong: {error}")))?;
                 if named.insert(slot.clone(), serial).is_some() {
                     return Err(wrong(number, format!("names slot {slot} a second time")));
                 }
@@ -255,7 +290,10 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> 
     }
     let free: Vec<&SlotPath> = slots.iter().filter(|slot| !named.contains_key(*slot)).collect();
     named.extend(free.into_iter().cloned().zip(in_order));
-    Ok(Serials { by_slot: named, count: seen.len() })
+    Ok(Serials {
+        by_slot: named,
+        count: seen.len(),
+    })
 }
 
 /// Where the plan lies, and with it all that it names.
@@ -268,7 +306,9 @@ impl Folder {
 
     /// A reference of the plan as a path of this system.
     fn path(&self, reference: &str) -> PathBuf {
-        reference.split('/').fold(self.0.clone(), |path, part| path.join(part))
+        reference
+            .split('/')
+            .fold(self.0.clone(), |path, part| path.join(part))
     }
 }
 
@@ -281,7 +321,11 @@ fn read_text(path: &Path, named_by: Option<&str>) -> Result<String, RunnerError>
 }
 
 fn file_error(path: &Path, named_by: Option<&str>, source: std::io::Error) -> RunnerError {
-    RunnerError::File { path: path.to_owned(), named_by: named_by.map(str::to_owned), source }
+    RunnerError::File {
+        path: path.to_owned(),
+        named_by: named_by.map(str::to_owned),
+        source,
+    }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {
@@ -301,13 +345,21 @@ fn derived(parts: &[&[u8]]) -> [u8; 16] {
 }
 
 fn releases_of(path: &Path, bytes: &[u8]) -> Result<Vec<OsRelease>, RunnerError> {
-    let list = OsList::parse(bytes)
-        .map_err(|error| RunnerError::OsList { path: path.to_owned(), why: error.to_string() })?;
-    let pair = |image: &lineside_image::OsImage| Pair { component: image.component, image: image.image };
+    let list = OsList::parse(bytes).map_err(|error| RunnerError::OsList {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })?;
+    let pair = |image: &lineside_image::OsImage| Pair {
+        component: image.component,
+        image: image.image,
+    };
     Ok(list
         .versions()
         .iter()
-        .map(|version| OsRelease { name: version.name.clone(), pairs: version.images.iter().map(pair).collect() })
+        .map(|version| OsRelease {
+            name: version.name.clone(),
+            pairs: version.images.iter().map(pair).collect(),
+        })
         .collect())
 }
 
@@ -323,9 +375,15 @@ fn load_image(
     let path = folder.path(source.file().as_str());
     let signer = |from| match supplies {
         Some(supplies) => Ok(&supplies.signer),
-        None => Err(RunnerError::NotSimulated { name: name.to_string(), from }),
+        None => Err(RunnerError::NotSimulated {
+            name: name.to_string(),
+            from,
+        }),
     };
-    let bad = |source| RunnerError::Image { name: name.to_string(), source };
+    let bad = |source| RunnerError::Image {
+        name: name.to_string(),
+        source,
+    };
     let bytes = match source {
         ImageSource::File(_) => read(&path, Some(&key))?,
         ImageSource::Tree(_) => pack_tree(&path, &key, signer("tree")?).map_err(|error| match error {
@@ -339,7 +397,11 @@ fn load_image(
             let source = BoardConfigSource {
                 name: name.as_str(),
                 body: &body,
-                component: ComponentId::from_bytes_le(derived(&[b"component", product, name.as_str().as_bytes()])),
+                component: ComponentId::from_bytes_le(derived(&[
+                    b"component",
+                    product,
+                    name.as_str().as_bytes(),
+                ])),
                 image: ImageId::from_bytes_le(derived(&[b"image", product, name.as_str().as_bytes(), &body])),
                 built: PACKED_AT,
                 temporary: None,
@@ -350,10 +412,18 @@ fn load_image(
     let package = Package::parse(&bytes).map_err(|error| bad(error.into()))?;
     let verdict = package.classify(trust).verdict;
     if !verdict.is_production() {
-        return Err(RunnerError::ImageRefused { name: name.to_string(), why: verdict.to_string() });
+        return Err(RunnerError::ImageRefused {
+            name: name.to_string(),
+            why: verdict.to_string(),
+        });
     }
     let (component, image) = (package.component(), package.image());
-    Ok(LoadedImage { bytes: Bytes::from(bytes), component, image, verdict })
+    Ok(LoadedImage {
+        bytes: Bytes::from(bytes),
+        component,
+        image,
+        verdict,
+    })
 }
 
 enum TreeError {
@@ -368,7 +438,11 @@ fn pack_tree(folder: &Path, key: &str, signer: &Signer) -> Result<Vec<u8>, TreeE
     collect(folder, "", key, &mut files).map_err(TreeError::File)?;
     files.sort();
     let mut parts: Vec<&[u8]> = vec![b"image", &manifest];
-    parts.extend(files.iter().flat_map(|(path, bytes)| [path.as_bytes(), bytes.as_slice()]));
+    parts.extend(
+        files
+            .iter()
+            .flat_map(|(path, bytes)| [path.as_bytes(), bytes.as_slice()]),
+    );
     let image = ImageId::from_bytes_le(derived(&parts));
     let source = ApplicationSource {
         manifest: &manifest,
@@ -382,7 +456,12 @@ fn pack_tree(folder: &Path, key: &str, signer: &Signer) -> Result<Vec<u8>, TreeE
     pack_application(&source, signer).map_err(TreeError::Image)
 }
 
-fn collect(folder: &Path, prefix: &str, key: &str, files: &mut Vec<(String, Vec<u8>)>) -> Result<(), RunnerError> {
+fn collect(
+    folder: &Path,
+    prefix: &str,
+    key: &str,
+    files: &mut Vec<(String, Vec<u8>)>,
+) -> Result<(), RunnerError> {
     let error = |source| file_error(folder, Some(key), source);
     for entry in std::fs::read_dir(folder).map_err(error)? {
         let entry = entry.map_err(error)?;
@@ -400,14 +479,20 @@ fn collect(folder: &Path, prefix: &str, key: &str, files: &mut Vec<(String, Vec<
 fn fact_of(image: &LoadedImage) -> ImageFact {
     let package = Package::parse(&image.bytes).expect("it was parsed when it was loaded");
     let application = lineside_image::Application::open(&package).ok();
-    let capabilities = application.as_ref().map(|application| &application.manifest().capabilities);
+    let capabilities = application
+        .as_ref()
+        .map(|application| &application.manifest().capabilities);
     ImageFact {
         component: image.component,
         image: image.image,
         image_type: package.image_type(),
         is_production_signed: image.verdict.is_production(),
-        is_temporary: package.temporary().is_some_and(|flags| flags.contains(TemporaryFlags::REMOVE_AT_BOOT)),
-        tcp_ports: capabilities.map(|c| c.allowed_tcp_server_ports.iter().copied().collect()).unwrap_or_default(),
+        is_temporary: package
+            .temporary()
+            .is_some_and(|flags| flags.contains(TemporaryFlags::REMOVE_AT_BOOT)),
+        tcp_ports: capabilities
+            .map(|c| c.allowed_tcp_server_ports.iter().copied().collect())
+            .unwrap_or_default(),
         pins: capabilities.map(pins_of).unwrap_or_default(),
         size: image.bytes.len() as u64,
     }
@@ -422,8 +507,12 @@ fn pins_of(capabilities: &Capabilities) -> BTreeSet<String> {
         ("pwm", &capabilities.pwm),
         ("adc", &capabilities.adc),
     ];
-    let named = kinds.into_iter().flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")));
-    named.chain(capabilities.gpio.iter().map(|pin| format!("gpio {pin}"))).collect()
+    let named = kinds
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")));
+    named
+        .chain(capabilities.gpio.iter().map(|pin| format!("gpio {pin}")))
+        .collect()
 }
 
 fn psk_of(step: &str, test: &WifiTest, folder: &Folder) -> Result<Option<Secret>, RunnerError> {
@@ -435,7 +524,11 @@ fn psk_of(step: &str, test: &WifiTest, folder: &Folder) -> Result<Option<Secret>
         }
         (None, None) => return Ok(None),
     };
-    let wrong = |why| RunnerError::Secret { step: step.to_owned(), from: from.clone(), why };
+    let wrong = |why| RunnerError::Secret {
+        step: step.to_owned(),
+        from: from.clone(),
+        why,
+    };
     let text = text.ok_or_else(|| wrong("is not there or cannot be read"))?;
     let psk = text.lines().next().unwrap_or_default().trim_end();
     // `device-rest-api.md` 1.3: 8 to 63 characters.
@@ -452,7 +545,12 @@ fn recipe_of(
     digests: &BTreeMap<String, Digest>,
 ) -> Recipe {
     // The state in which the device is judged: the one from which it is locked.
-    let judged_in = plan.incoming.iter().max().copied().unwrap_or(ManufacturingState::Unknown);
+    let judged_in = plan
+        .incoming
+        .iter()
+        .max()
+        .copied()
+        .unwrap_or(ManufacturingState::Unknown);
     let steps: Vec<RecipeStep> = plan
         .steps
         .iter()
@@ -462,7 +560,10 @@ fn recipe_of(
             effect: step.action.effect(),
             work: match &step.action {
                 Action::ReadyCheck(_) => Work::Prove,
-                Action::SetState(set) => Work::Act { verb: Verb::StateChange, target: set.to },
+                Action::SetState(set) => Work::Act {
+                    verb: Verb::StateChange,
+                    target: set.to,
+                },
                 _ => Work::Perform,
             },
             needs: plan
@@ -476,7 +577,11 @@ fn recipe_of(
             instruments: step.instruments.iter().map(ToString::to_string).collect(),
         })
         .collect();
-    debug_assert!(steps.iter().all(|step| (step.effect == Effect::Irreversible) == matches!(step.work, Work::Act { .. })));
+    debug_assert!(
+        steps
+            .iter()
+            .all(|step| (step.effect == Effect::Irreversible) == matches!(step.work, Work::Act { .. }))
+    );
     Recipe {
         plan: plan::hash(plan, digests),
         product: plan.product.clone(),

@@ -13,7 +13,9 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use lineside_device::{Act, DeviceError, Entropy, Progress, ProgressCell, Scope, Session, SessionConfig, Verified, boot};
+use lineside_device::{
+    Act, DeviceError, Entropy, Progress, ProgressCell, Scope, Session, SessionConfig, Verified, boot,
+};
 use lineside_flow::interlock::{EpochCause, Look, OnceKey, Permit};
 use lineside_flow::{Input, Report};
 use lineside_link::{Bench, Board, Clock, Port};
@@ -27,11 +29,27 @@ use crate::wall::WallClock;
 /// Something to be done on one board.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Identify { epoch: Epoch, cause: EpochCause },
-    Reset { epoch: Epoch },
-    Perform { epoch: Epoch, run: RunId, device: DeviceId, step: usize },
-    ReadFacts { epoch: Epoch, run: RunId },
-    Act { run: RunId, permit: Permit },
+    Identify {
+        epoch: Epoch,
+        cause: EpochCause,
+    },
+    Reset {
+        epoch: Epoch,
+    },
+    Perform {
+        epoch: Epoch,
+        run: RunId,
+        device: DeviceId,
+        step: usize,
+    },
+    ReadFacts {
+        epoch: Epoch,
+        run: RunId,
+    },
+    Act {
+        run: RunId,
+        permit: Permit,
+    },
     Release,
 }
 
@@ -121,7 +139,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { found: FOUND, boot: lineside_device::timeouts::BOOT }
+        Self {
+            found: FOUND,
+            boot: lineside_device::timeouts::BOOT,
+        }
     }
 }
 
@@ -233,9 +254,19 @@ impl Slot {
                 Order::Release => hands = None,
                 Order::Identify { epoch, cause } => tell(self.identify(&mut hands, epoch, cause).await),
                 Order::Reset { epoch } => tell(self.reset(&mut hands, epoch).await),
-                Order::Perform { epoch, run, device, step } => {
+                Order::Perform {
+                    epoch,
+                    run,
+                    device,
+                    step,
+                } => {
                     let report = self.perform(&mut hands, device, step).await;
-                    tell(Input::Performed { slot: self.path.clone(), epoch, run, report });
+                    tell(Input::Performed {
+                        slot: self.path.clone(),
+                        epoch,
+                        run,
+                        report,
+                    });
                 }
                 Order::ReadFacts { epoch, run } => tell(self.read_facts(&mut hands, epoch, run).await),
                 Order::Act { run, permit } => tell(self.act(&mut hands, run, permit).await),
@@ -244,12 +275,26 @@ impl Slot {
     }
 
     fn unresponsive(&self, epoch: Epoch, error: &dyn Explain) -> Input {
-        Input::Unresponsive { slot: self.path.clone(), epoch, error: Told::of(error) }
+        Input::Unresponsive {
+            slot: self.path.clone(),
+            epoch,
+            error: Told::of(error),
+        }
     }
 
     /// Leases the board and opens its service wire, if that is not so already.
-    async fn take<'a>(&self, hands: &'a mut Option<Hands>, epoch: Epoch) -> Result<&'a mut Hands, DeviceError> {
-        let is_usable = matches!(hands, Some(Hands { link: Link::Session(_) | Link::Verified(_), .. }));
+    async fn take<'a>(
+        &self,
+        hands: &'a mut Option<Hands>,
+        epoch: Epoch,
+    ) -> Result<&'a mut Hands, DeviceError> {
+        let is_usable = matches!(
+            hands,
+            Some(Hands {
+                link: Link::Session(_) | Link::Verified(_),
+                ..
+            })
+        );
         if !is_usable {
             // Whatever is left of an earlier lease goes first.
             *hands = None;
@@ -288,7 +333,9 @@ impl Slot {
                 let restarted_at = hands.restarted_at.take();
                 hands.connect(restarted_at, ceiling).await?;
                 let read_at = hands.now();
-                let device = hands.verified().ok_or(DeviceError::Link(lineside_link::LinkError::Departed))?;
+                let device = hands
+                    .verified()
+                    .ok_or(DeviceError::Link(lineside_link::LinkError::Departed))?;
                 let state = device.manufacturing_state().await?;
                 Ok((*device.id(), state, device.security(), read_at))
             };
@@ -299,12 +346,21 @@ impl Slot {
             }
         };
         match identified {
-            Ok((device, state, security, read_at)) => {
-                Input::Identified { slot: self.path.clone(), epoch, device, state, security, read_at }
-            }
+            Ok((device, state, security, read_at)) => Input::Identified {
+                slot: self.path.clone(),
+                epoch,
+                device,
+                state,
+                security,
+                read_at,
+            },
             Err(error) => {
                 *hands = None;
-                Input::Unresponsive { slot: self.path.clone(), epoch, error }
+                Input::Unresponsive {
+                    slot: self.path.clone(),
+                    epoch,
+                    error,
+                }
             }
         }
     }
@@ -318,7 +374,12 @@ impl Slot {
             {
                 hands.link = Link::Session(verified.release().await);
             }
-            let Hands { board, link: Link::Session(session), .. } = hands else {
+            let Hands {
+                board,
+                link: Link::Session(session),
+                ..
+            } = hands
+            else {
                 return Err(DeviceError::Link(lineside_link::LinkError::Departed));
             };
             let reset_at = boot::reset(&mut **board, session).await?;
@@ -326,7 +387,10 @@ impl Slot {
             Ok(())
         };
         match done.await {
-            Ok(()) => Input::Seen { slot: self.path.clone(), cause: EpochCause::Reset },
+            Ok(()) => Input::Seen {
+                slot: self.path.clone(),
+                cause: EpochCause::Reset,
+            },
             Err(error) => {
                 *hands = None;
                 self.unresponsive(epoch, &error)
@@ -335,11 +399,17 @@ impl Slot {
     }
 
     async fn perform(&self, hands: &mut Option<Hands>, device: DeviceId, step: usize) -> Report {
-        let Some(hands) = hands else { return Trouble::from(UnitFault::NotConnected).report() };
+        let Some(hands) = hands else {
+            return Trouble::from(UnitFault::NotConnected).report();
+        };
         match hands.verified().map(|verified| *verified.id()) {
             None => return Trouble::from(UnitFault::NotConnected).report(),
             Some(found) if found != device => {
-                return Trouble::from(UnitFault::OtherDevice { expected: device, found }).report();
+                return Trouble::from(UnitFault::OtherDevice {
+                    expected: device,
+                    found,
+                })
+                .report();
             }
             Some(_) => {}
         }
@@ -347,7 +417,12 @@ impl Slot {
         let deadline = hands.clock.sleep(timeout);
         hands.draws = self.common.entropy.borrow_mut().draw();
         let done = {
-            let at = At { hands: &mut *hands, program: &self.common.program, step, stop: &self.stop };
+            let at = At {
+                hands: &mut *hands,
+                program: &self.common.program,
+                step,
+                stop: &self.stop,
+            };
             let action = actions::perform(at);
             match select(pin!(action), pin!(deadline)).await {
                 Either::Left((done, _)) => done,
@@ -368,8 +443,17 @@ impl Slot {
             Some(device) => device.read_facts(Scope::ALL).await.map_err(Trouble::from),
         };
         match read {
-            Ok(facts) => Input::Read { slot, run, facts: Box::new(facts) },
-            Err(trouble) => Input::Performed { slot, epoch, run, report: trouble.report() },
+            Ok(facts) => Input::Read {
+                slot,
+                run,
+                facts: Box::new(facts),
+            },
+            Err(trouble) => Input::Performed {
+                slot,
+                epoch,
+                run,
+                report: trouble.report(),
+            },
         }
     }
 
@@ -383,20 +467,39 @@ impl Slot {
             look: None,
             error: Some(UnitFault::NotConnected.into()),
         };
-        let Some(hands) = hands.as_mut() else { return not_connected() };
-        let Some(device) = hands.verified() else { return not_connected() };
+        let Some(hands) = hands.as_mut() else {
+            return not_connected();
+        };
+        let Some(device) = hands.verified() else {
+            return not_connected();
+        };
         let (id, epoch) = (*device.id(), device.epoch());
         let (look, error) = match device.finalize(permit).await {
             Act::Confirmed => {
                 // The cause matters only for what a look can disprove; this one confirms.
                 let cause = EpochCause::LinkLost;
                 let taken_at = hands.now();
-                (Some(Look { device: id, epoch, cause, state: key.target, taken_at }), None)
+                (
+                    Some(Look {
+                        device: id,
+                        epoch,
+                        cause,
+                        state: key.target,
+                        taken_at,
+                    }),
+                    None,
+                )
             }
             Act::NotSent(why) => (None, Some(Told::of(&why))),
             Act::Refused(error) | Act::Unclear(error) => (None, Some(Told::of(&error))),
         };
-        Input::Acted { slot, run, key, look, error }
+        Input::Acted {
+            slot,
+            run,
+            key,
+            look,
+            error,
+        }
     }
 }
 

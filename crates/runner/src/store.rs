@@ -32,13 +32,21 @@ impl Keeper {
     /// When the system gives no thread.
     pub fn start(journal: Journal) -> Result<Self, RecordsError> {
         let (handle, receipts) = JournalThread::start(journal)?;
-        Ok(Self { handle, receipts, failed: None })
+        Ok(Self {
+            handle,
+            receipts,
+            failed: None,
+        })
     }
 
     /// Writes within [`Store::submit`], so that the same seed gives the same order.
     pub fn inline(journal: Journal) -> Self {
         let (handle, receipts) = JournalHandle::inline(journal);
-        Self { handle, receipts, failed: None }
+        Self {
+            handle,
+            receipts,
+            failed: None,
+        }
     }
 
     /// What was done so far.
@@ -66,7 +74,10 @@ impl Store for Keeper {
         match self.receipts.poll_next_unpin(cx) {
             Poll::Ready(Some(Ok(receipt))) => Poll::Ready(Ok(receipt)),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Err(Told::of(&error))),
-            Poll::Ready(None) => Poll::Ready(Err(self.failed.clone().unwrap_or_else(|| Told::of(&RecordsError::Closed)))),
+            Poll::Ready(None) => Poll::Ready(Err(self
+                .failed
+                .clone()
+                .unwrap_or_else(|| Told::of(&RecordsError::Closed)))),
             Poll::Pending => match self.failed.clone() {
                 Some(error) => Poll::Ready(Err(error)),
                 None => Poll::Pending,

@@ -32,9 +32,16 @@ pub struct Survey {
 }
 
 /// Looks at all these boards side by side. Nothing is changed on any of them.
-pub async fn look(bench: &Rc<dyn Bench>, clock: &Clock, boards: Vec<BoardInfo>, survey: &Survey) -> Vec<Found> {
+pub async fn look(
+    bench: &Rc<dyn Bench>,
+    clock: &Clock,
+    boards: Vec<BoardInfo>,
+    survey: &Survey,
+) -> Vec<Found> {
     join_all(boards.into_iter().map(|board| async move {
-        let facts = look_at(bench, clock, &board, survey).await.map_err(|error| Told::of(&error));
+        let facts = look_at(bench, clock, &board, survey)
+            .await
+            .map_err(|error| Told::of(&error));
         Found { board, facts }
     }))
     .await
@@ -50,7 +57,9 @@ async fn look_at(
     let wire = leased.open(Port::Service)?;
     let session = Session::new(wire, clock.clone(), survey.session.clone())?;
     // Epochs matter only where something is sent because of what was read.
-    let mut device = boot::wait_responsive(session, Epoch(0), None, survey.patience).await.map_err(|(_, error)| error)?;
+    let mut device = boot::wait_responsive(session, Epoch(0), None, survey.patience)
+        .await
+        .map_err(|(_, error)| error)?;
     let facts = device.read_facts(survey.scope).await;
     device.release().await;
     facts

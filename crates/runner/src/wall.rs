@@ -21,19 +21,35 @@ impl WallClock {
         let since_1970 = jiff::Timestamp::now().as_millisecond();
         let began_ms = since_1970 - millis(clock.now());
         // Whether somebody keeps the clock right is not known here, only whether it is plainly wrong.
-        let trust = if since_1970 < BUILT_AFTER_MS { ClockTrust::Wrong } else { ClockTrust::Unverified };
-        Self { clock, began_ms, trust }
+        let trust = if since_1970 < BUILT_AFTER_MS {
+            ClockTrust::Wrong
+        } else {
+            ClockTrust::Unverified
+        };
+        Self {
+            clock,
+            began_ms,
+            trust,
+        }
     }
 
     /// Begins at a told wall time, for simulated time.
     pub const fn beginning_at(clock: Clock, began_ms: i64) -> Self {
-        Self { clock, began_ms, trust: ClockTrust::Unverified }
+        Self {
+            clock,
+            began_ms,
+            trust: ClockTrust::Unverified,
+        }
     }
 
     /// Now.
     pub fn stamp(&self) -> Stamp {
         let mono = self.clock.now();
-        Stamp { mono, wall_ms: self.began_ms + millis(mono), trust: self.trust }
+        Stamp {
+            mono,
+            wall_ms: self.began_ms + millis(mono),
+            trust: self.trust,
+        }
     }
 
     /// The monotonic clock behind it.

@@ -37,11 +37,12 @@ impl Line {
 
     fn judged(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> (Judgement, Fact) {
         let judgement = self.judge(id, run, index, read);
+        let digest = judgement.proof.as_ref().map(|proof| proof.digest());
         let body = Body::Judged {
             step: self.state.step_of(run, index).id.clone(),
             checks: judgement.checks.clone(),
             outcome: judgement.outcome(),
-            facts: read.digest(),
+            facts: digest.unwrap_or_else(|| read.digest()),
         };
         let fact = self.of_run(id, body);
         (judgement, fact)
@@ -200,7 +201,7 @@ impl Line {
                 return self.act_ended(slot, id, run, index, verdict);
             }
             let spent = state.outcome.filter(|outcome| {
-                !outcome.is_good() && !(went_wrong(*outcome) && state.errors <= step.retries)
+                !(outcome.is_good() || went_wrong(*outcome) && state.errors <= step.retries)
             });
             if let Some(outcome) = spent {
                 let error = run.error.clone();

@@ -238,7 +238,7 @@ impl Line {
         )];
         let mut others = run.steps.iter().enumerate().filter(|(other, _)| *other != index);
         let is_done = is_good && others.all(|(_, state)| state.is_good());
-        if !is_good && !(went_wrong && state.errors < step.retries) {
+        if !(is_good || went_wrong && state.errors < step.retries) {
             let (outcome, error) = (report.outcome, report.error.clone());
             facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
         } else if report.is_link_over && !is_done {

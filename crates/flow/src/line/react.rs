@@ -148,7 +148,7 @@ impl Line {
                     self.state.open_intents(&device).next().is_some()
                         && self.state.is_elsewhere(&device, &slot).is_none()
                 });
-                must_look.then(|| Due::Ready(Effect::Reset { slot, epoch: *epoch }))
+                must_look.then_some(Due::Ready(Effect::Reset { slot, epoch: *epoch }))
             }
             Body::ActUnclear { .. } => {
                 // Anywhere else but in its run the device is asked already, or is not there.
@@ -179,7 +179,7 @@ impl Line {
                         | (Body::RunInterrupted { .. }, Some(Phase::Interrupted(..)))
                         | (Body::RunEnded { .. }, Some(Phase::Ended(_)))
                 );
-                is_let_go.then(|| Due::Ready(Effect::Release { slot }))
+                is_let_go.then_some(Due::Ready(Effect::Release { slot }))
             }
             _ => None,
         };

@@ -15,7 +15,11 @@ pub(super) async fn perform(at: &mut At<'_>) -> Result<Report, Trouble> {
     at.hands.reset_and_reconnect().await?;
     let device = at.device()?;
     if *device.id() != expected {
-        return Err(UnitFault::OtherDevice { expected, found: *device.id() }.into());
+        return Err(UnitFault::OtherDevice {
+            expected,
+            found: *device.id(),
+        }
+        .into());
     }
     let wrong = |what: String| Err(Trouble::from(UnitFault::FinalLook { what }));
     let state = device.manufacturing_state().await?;

@@ -52,7 +52,11 @@ struct Answer {
 }
 
 pub(super) async fn perform(at: &mut At<'_>, test: &FunctionalTest) -> Result<Report, Trouble> {
-    let component = at.program.image(&test.image).ok_or(UnitFault::PlanUnknown)?.component;
+    let component = at
+        .program
+        .image(&test.image)
+        .ok_or(UnitFault::PlanUnknown)?
+        .component;
     let nonce = hex::encode(at.hands.draw());
     let mut measurements = Vec::new();
     let until = at.hands.now() + START;
@@ -63,7 +67,10 @@ pub(super) async fn perform(at: &mut At<'_>, test: &FunctionalTest) -> Result<Re
         let state = device.app_status(component).await?.state;
         if !matches!(state, AppState::Running) {
             if is_late || matches!(state, AppState::NotPresent) {
-                return Err(UnitFault::AppNotRunning { state: format!("{state:?}").to_lowercase() }.into());
+                return Err(UnitFault::AppNotRunning {
+                    state: format!("{state:?}").to_lowercase(),
+                }
+                .into());
             }
         } else {
             measurements.clear();
@@ -80,13 +87,25 @@ pub(super) async fn perform(at: &mut At<'_>, test: &FunctionalTest) -> Result<Re
     if !matches!(state, AppState::Running) {
         return Err(Trouble::from(UnitFault::AppEnded).with(measurements));
     }
-    let bad: Vec<&str> = measurements.iter().filter(|m| !m.outcome.is_good()).map(|m| m.name.as_str()).collect();
+    let bad: Vec<&str> = measurements
+        .iter()
+        .filter(|m| !m.outcome.is_good())
+        .map(|m| m.name.as_str())
+        .collect();
     if !bad.is_empty() {
         let names = bad.join(", ");
         return Err(Trouble::from(UnitFault::OutOfLimits { names }).with(measurements));
     }
-    let outcome = measurements.iter().map(|m| m.outcome).max().unwrap_or(Outcome::Pass);
-    Ok(Report { outcome, measurements, ..Report::passed() })
+    let outcome = measurements
+        .iter()
+        .map(|m| m.outcome)
+        .max()
+        .unwrap_or(Outcome::Pass);
+    Ok(Report {
+        outcome,
+        measurements,
+        ..Report::passed()
+    })
 }
 
 /// Why a dialogue ended.
@@ -98,16 +117,24 @@ enum Ended {
     /// The verified connection itself is in trouble.
     Device(DeviceError),
     /// What was said is wrong.
-    Fault(UnitFault),
+    Fault(Box<UnitFault>),
 }
 
 impl Ended {
+    fn of(fault: UnitFault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+
     fn into_trouble(self, port: u16) -> Trouble {
         match self {
-            Self::NotReached(source) => UnitFault::AppSilent { port, source: Box::new(source) }.into(),
+            Self::NotReached(source) => UnitFault::AppSilent {
+                port,
+                source: Box::new(source),
+            }
+            .into(),
             Self::BrokeOff => UnitFault::AppEnded.into(),
             Self::Device(error) => error.into(),
-            Self::Fault(fault) => fault.into(),
+            Self::Fault(fault) => (*fault).into(),
         }
     }
 }
@@ -128,8 +155,17 @@ async fn measure(
     measurements: &mut Vec<Measurement>,
 ) -> Result<(), Ended> {
     let port = test.port;
-    let device = at.hands.verified().ok_or(Ended::Fault(UnitFault::NotConnected))?;
-    let sort = |error: DeviceError| if is_of_application(&error, port) { Ended::NotReached(error) } else { Ended::Device(error) };
+    let device = at
+        .hands
+        .verified()
+        .ok_or_else(|| Ended::of(UnitFault::NotConnected))?;
+    let sort = |error: DeviceError| {
+        if is_of_application(&error, port) {
+            Ended::NotReached(error)
+        } else {
+            Ended::Device(error)
+        }
+    };
     let mut dialogue = device.dialogue(port, ANSWER).await.map_err(sort)?;
     let mut has_answered = false;
     for limit in &test.measure {
@@ -151,8 +187,15 @@ async fn measure(
         });
     }
     match dialogue.read_line(LINE, STEADY).await {
-        Err(DeviceError::Dialogue { fault: DialogueFault::Silent, .. }) => {}
-        Ok(_) => return Err(Ended::Fault(UnitFault::AppAnswer { what: "without being asked" })),
+        Err(DeviceError::Dialogue {
+            fault: DialogueFault::Silent,
+            ..
+        }) => {}
+        Ok(_) => {
+            return Err(Ended::of(UnitFault::AppAnswer {
+                what: "without being asked",
+            }));
+        }
         Err(error) if is_of_application(&error, port) => return Err(Ended::BrokeOff),
         Err(error) => return Err(Ended::Device(error)),
     }
@@ -169,13 +212,19 @@ async fn measure(
 }
 
 fn question(nonce: &str, measure: &str) -> Vec<u8> {
-    serde_json::to_vec(&Question { lineside: 1, nonce, measure }).expect("three plain fields are always JSON")
+    serde_json::to_vec(&Question {
+        lineside: 1,
+        nonce,
+        measure,
+    })
+    .expect("three plain fields are always JSON")
 }
 
 /// The value in an answer that fits the question.
 fn read(line: &[u8], nonce: &str, measure: &str) -> Result<(f64, String), Ended> {
-    let wrong = |what| Ended::Fault(UnitFault::AppAnswer { what });
-    let answer: Answer = serde_json::from_slice(line).map_err(|_| wrong("something that is not of the dialogue"))?;
+    let wrong = |what| Ended::of(UnitFault::AppAnswer { what });
+    let answer: Answer =
+        serde_json::from_slice(line).map_err(|_| wrong("something that is not of the dialogue"))?;
     if answer.lineside != 1 {
         return Err(wrong("in another version of the dialogue"));
     }
@@ -183,8 +232,12 @@ fn read(line: &[u8], nonce: &str, measure: &str) -> Result<(f64, String), Ended>
         return Err(wrong("with another nonce than it was asked with"));
     }
     if let Some(message) = answer.error {
-        let message = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-        return Err(Ended::Fault(UnitFault::AppReports { message }));
+        let message = message
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(200)
+            .collect();
+        return Err(Ended::of(UnitFault::AppReports { message }));
     }
     if answer.measure.as_deref() != Some(measure) {
         return Err(wrong("for another measurement"));

@@ -17,7 +17,11 @@ use super::{At, Trouble, passed};
 use crate::error::UnitFault;
 
 pub(super) async fn perform(at: &mut At<'_>, load: &LoadImage) -> Result<Report, Trouble> {
-    let image = at.program.image(&load.image).ok_or(UnitFault::PlanUnknown)?.clone();
+    let image = at
+        .program
+        .image(&load.image)
+        .ok_or(UnitFault::PlanUnknown)?
+        .clone();
     let progress = at.hands.progress();
     let left_over = at.program.left_over(at.step);
     let device = at.device()?;
@@ -25,7 +29,10 @@ pub(super) async fn perform(at: &mut At<'_>, load: &LoadImage) -> Result<Report,
     for component in left_over.into_iter().filter(|component| listed.has(*component)) {
         if device.delete_image(component).await?.is_restarting {
             // The step is not done: it goes on in the next epoch, where this image is gone.
-            return Err(Trouble { is_link_over: true, ..UnitFault::NotInstalled.into() });
+            return Err(Trouble {
+                is_link_over: true,
+                ..UnitFault::NotInstalled.into()
+            });
         }
     }
     if listed.holds(image.component, image.image) {
@@ -37,7 +44,10 @@ pub(super) async fn perform(at: &mut At<'_>, load: &LoadImage) -> Result<Report,
     let size = image.bytes.len();
     device.stage(image.bytes.clone(), Some(progress)).await?;
     if device.install(AppControlMode::Auto).await?.is_restarting {
-        return Ok(Report { is_link_over: true, ..passed(format!("{size} bytes, the device restarts")) });
+        return Ok(Report {
+            is_link_over: true,
+            ..passed(format!("{size} bytes, the device restarts"))
+        });
     }
     listed = device.image_facts().await?;
     if !listed.holds(image.component, image.image) {
@@ -48,5 +58,8 @@ pub(super) async fn perform(at: &mut At<'_>, load: &LoadImage) -> Result<Report,
 
 /// Whether an application runs. One that a real-time core runs says so too.
 async fn runs(device: &mut Verified, component: ComponentId) -> Result<bool, Trouble> {
-    Ok(matches!(device.app_status(component).await?.state, AppState::Running | AppState::Debugging))
+    Ok(matches!(
+        device.app_status(component).await?.state,
+        AppState::Running | AppState::Debugging
+    ))
 }

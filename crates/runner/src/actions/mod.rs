@@ -35,12 +35,18 @@ pub(crate) struct At<'a> {
 impl At<'_> {
     /// The connection to the device.
     pub(crate) fn device(&mut self) -> Result<&mut Verified, Trouble> {
-        self.hands.verified().ok_or_else(|| UnitFault::NotConnected.into())
+        self.hands
+            .verified()
+            .ok_or_else(|| UnitFault::NotConnected.into())
     }
 
     /// Ends an action early when somebody asked to stop. Called where nothing is left half done.
     pub(crate) fn heed_stop(&self) -> Result<(), Trouble> {
-        if self.stop.is_asked() { Err(UnitFault::Stopped.into()) } else { Ok(()) }
+        if self.stop.is_asked() {
+            Err(UnitFault::Stopped.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -65,7 +71,12 @@ impl From<DeviceError> for Trouble {
                 | DeviceError::Path(_)
                 | DeviceError::Dialogue { .. }
         );
-        Self { outcome: Outcome::Error, told: Told::of(&error), is_link_over, measurements: Vec::new() }
+        Self {
+            outcome: Outcome::Error,
+            told: Told::of(&error),
+            is_link_over,
+            measurements: Vec::new(),
+        }
     }
 }
 
@@ -80,7 +91,12 @@ impl From<UnitFault> for Trouble {
             _ => Outcome::Fail,
         };
         let is_link_over = matches!(fault, UnitFault::TimeOut { .. } | UnitFault::NotConnected);
-        Self { outcome, told: fault.into(), is_link_over, measurements: Vec::new() }
+        Self {
+            outcome,
+            told: fault.into(),
+            is_link_over,
+            measurements: Vec::new(),
+        }
     }
 }
 
@@ -93,13 +109,19 @@ impl Trouble {
 
     /// As the engine is told.
     pub(crate) fn report(self) -> Report {
-        Report { measurements: self.measurements, ..Report::failed(self.outcome, self.told, self.is_link_over) }
+        Report {
+            measurements: self.measurements,
+            ..Report::failed(self.outcome, self.told, self.is_link_over)
+        }
     }
 }
 
 /// A good end with something to say.
 pub(crate) fn passed(note: impl Into<String>) -> Report {
-    Report { note: Some(note.into()), ..Report::passed() }
+    Report {
+        note: Some(note.into()),
+        ..Report::passed()
+    }
 }
 
 /// Does one step. It is never dropped halfway except by its time-out, after which the connection is given up.

@@ -29,5 +29,9 @@ pub(super) async fn perform(at: &mut At<'_>) -> Result<Report, Trouble> {
     }
     // What a device says is shown short and printable.
     let found: String = found.chars().filter(|c| !c.is_control()).take(40).collect();
-    Err(UnitFault::WrongOs { found, allowed: expectation.os_versions.join(" or ") }.into())
+    Err(UnitFault::WrongOs {
+        found,
+        allowed: expectation.os_versions.join(" or "),
+    }
+    .into())
 }

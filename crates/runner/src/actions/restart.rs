@@ -9,5 +9,8 @@ use super::{At, Trouble};
 pub(super) async fn perform(at: &mut At<'_>) -> Result<Report, Trouble> {
     at.device()?.restart().await?;
     at.hands.has_restarted();
-    Ok(Report { is_link_over: true, ..Report::passed() })
+    Ok(Report {
+        is_link_over: true,
+        ..Report::passed()
+    })
 }

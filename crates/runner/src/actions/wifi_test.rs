@@ -82,7 +82,10 @@ async fn try_network(at: &mut At<'_>, test: &WifiTest, ssid: &str) -> Result<Rep
             && (interface.connected_to_internet == test.expect_internet);
         steady = if is_connected { steady + 1 } else { 0 };
         if steady == STEADY_LOOKS {
-            return Ok(passed(format!("connected, {} internet", if test.expect_internet { "with" } else { "no" })));
+            return Ok(passed(format!(
+                "connected, {} internet",
+                if test.expect_internet { "with" } else { "no" }
+            )));
         }
         let is_on_air = interface.connected_to_network && interface.ip_acquired;
         if at.hands.now() >= until {
