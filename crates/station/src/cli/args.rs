@@ -144,7 +144,7 @@ pub(crate) struct ReadyCheckArgs {
     /// Count what a locked device does not say as passed, as the vendor's script does
     #[arg(long)]
     pub(crate) allow_skipped: bool,
-    /// Show every check, not only those that did not pass
+    /// Show what was expected and found of checks that passed, too
     #[arg(short, long)]
     pub(crate) verbose: bool,
     /// Seconds to wait for a device that does not answer
@@ -237,8 +237,8 @@ pub(crate) enum Export {
 
 /// Arguments of `sim`.
 #[derive(Debug, Args)]
-#[command(after_help = "Prints `ready` when its boards can be leased, and runs until it is stopped. DIR then holds the bench socket,
-the control socket and `ca.pem`, the certificate that clients must pin.
+#[command(after_help = "Prints `ready` when its boards can be leased, and runs until it is stopped. DIR then holds the
+bench socket, the control socket and `ca.pem`, the certificate that clients must pin.
 
 Examples:
   lineside sim --boards 8 --dir /tmp/bench

@@ -73,7 +73,8 @@ fn row(found: &Found, args: &DevicesArgs) -> Vec<(String, Tone)> {
             let state = facts.state.read().map_or_else(|| "?".to_owned(), ToString::to_string);
             let os = match &facts.os_version {
                 Reading::Read(version) => version.clone(),
-                _ => "before 22.09".to_owned(),
+                Reading::NotAvailable => "before 22.09".to_owned(),
+                Reading::Refused | Reading::NotAsked => "?".to_owned(),
             };
             let yes = ("yes".to_owned(), Tone::Good);
             vec![slot, (id, Tone::Plain), (state, Tone::Plain), (os, Tone::Plain), yes]
@@ -105,8 +106,7 @@ async fn list(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resul
         printer.object(&object(found));
     }
     if found.is_empty() {
-        printer.note("no board is there: check cable, power and --bench");
-        return Ok(Exit::NotGood);
+        return Err(Trouble::no_board());
     }
     let rows: Vec<_> = found.iter().map(|found| row(found, args)).collect();
     printer.result(&table(&HEAD, &rows));

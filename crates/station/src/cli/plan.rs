@@ -15,19 +15,27 @@ pub(crate) fn run(global: &Global, command: &PlanCommand, printer: &Printer) -> 
         PlanCommand::Check { plan } => check(global, plan, printer),
         PlanCommand::Explain { plan } => {
             let explanation = plan::explain(&program::read_plan(plan)?);
-            printer.object(&explanation);
+            printer.object(&Explained { version: 1, kind: "plan-explanation", explanation: &explanation });
             printer.result(explanation.to_string().trim_end());
             Ok(Exit::Good)
         }
         PlanCommand::Schema => {
-            let schema = serde_json::to_string_pretty(&plan::schema()).expect("a schema is always JSON");
-            printer.raw(&schema);
+            printer.raw(plan::schema().trim_end());
             Ok(Exit::Good)
         }
     }
 }
 
-/// One object of `--json`.
+/// The object of `explain --json`.
+#[derive(Serialize)]
+struct Explained<'a> {
+    version: u32,
+    kind: &'static str,
+    #[serde(flatten)]
+    explanation: &'a plan::Explanation,
+}
+
+/// The object of `check --json`.
 #[derive(Serialize)]
 struct Checked<'a> {
     version: u32,

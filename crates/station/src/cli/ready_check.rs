@@ -46,18 +46,14 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
 fn choose(boards: Vec<BoardInfo>, args: &ReadyCheckArgs) -> Result<Vec<BoardInfo>, Trouble> {
     if !args.slot.is_empty() {
         if let Some(slot) = args.slot.iter().find(|slot| !boards.iter().any(|board| board.slot == **slot)) {
-            return Err(lineside_link::LinkError::NoBoard { slot: slot.clone() }.into());
+            // No fault of the station: exit codes say so.
+            let error = lineside_link::LinkError::NoBoard { slot: slot.clone() };
+            return Err(Trouble { told: Told::of(&error), exit: Exit::NotGood });
         }
         return Ok(boards.into_iter().filter(|board| args.slot.contains(&board.slot)).collect());
     }
     match boards.len() {
-        0 => Err(Trouble::new(
-            Exit::NotGood,
-            lineside_terms::Blame::Board,
-            "station.no-board",
-            "no board is there",
-            "Check cable, power and --bench.",
-        )),
+        0 => Err(Trouble::no_board()),
         1 => Ok(boards),
         _ if args.all => Ok(boards),
         many => Err(Trouble::usage(
@@ -147,13 +143,12 @@ fn report(
             _ => ("unknown", Tone::Unclear),
         };
         let covered = check.covered_by.map(|run| format!(" (proven before by run {})", run.short())).unwrap_or_default();
-        printer.result(&format!(
-            "  {} {}: expected {}, found {}{covered}",
-            tone.paint(word),
-            check.name,
-            check.expected,
-            check.found
-        ));
+        let said = if args.verbose || check.outcome != Outcome::Pass {
+            format!(": expected {}, found {}", check.expected, check.found)
+        } else {
+            String::new()
+        };
+        printer.result(&format!("  {} {}{said}{covered}", tone.paint(word), check.name));
     }
     is_ready
 }

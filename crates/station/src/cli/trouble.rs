@@ -25,6 +25,12 @@ impl Trouble {
         Self::new(Exit::Usage, Blame::Station, code, message, help)
     }
 
+    /// There is nothing to work on: not good, whatever was asked.
+    pub(crate) fn no_board() -> Self {
+        let help = "Check cable, power and --bench.";
+        Self::new(Exit::NotGood, Blame::Board, "station.no-board", "no board is there", help)
+    }
+
     pub(crate) fn new(exit: Exit, blame: Blame, code: &str, message: &str, help: &str) -> Self {
         let told = Told { code: code.to_owned(), message: message.to_owned(), help: help.to_owned(), blame };
         Self { told, exit }
