@@ -32,7 +32,8 @@ impl fmt::Debug for SessionTag {
 pub enum EpochCause {
     /// The board was there already when we began to watch: something sent earlier may still be on its way.
     Found,
-    /// The board was plugged in while we watched.
+    /// The board was plugged in while we watched: news of it may be older than what was sent since, and a chip may have
+    /// power of its own.
     Attached,
     /// We reset the chip by its reset line: nothing sent before can still take effect.
     Reset,
@@ -43,7 +44,7 @@ pub enum EpochCause {
 impl EpochCause {
     /// True when nothing that was sent before this epoch can still take effect.
     pub const fn is_clean(self) -> bool {
-        matches!(self, Self::Attached | Self::Reset)
+        matches!(self, Self::Reset)
     }
 }
 

@@ -196,7 +196,7 @@ impl Line {
         }
         // That something did not happen is believed only after a reset that this line asked for. News of a board that
         // was plugged in may be older than what was sent to it since, and a chip may have power of its own.
-        let is_over = look.cause == EpochCause::Reset;
+        let is_over = look.cause.is_clean();
         for intent in self.state.unresolved_intents(&look.device) {
             let verdict = match self.state.ledger.verdict(&intent.key, &look) {
                 Some(Verdict::Confirmed) => Verdict::Confirmed,
