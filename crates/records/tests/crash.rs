@@ -4,9 +4,11 @@
 mod support;
 
 use lineside_flow::Event;
-use lineside_records::{FakeDisk, RecordsError};
+use lineside_records::{Disk as _, FakeDisk, RecordsError};
 use lineside_terms::Explain as _;
-use support::{all, open, open_small, read_all, small, write};
+use support::{all, open, open_small, read_all, small, station, write};
+
+const FIRST: &str = "000000000001.journal";
 
 /// What is read back is the beginning of what was written, and holds at least what was acknowledged.
 fn check(read: &[Event], acknowledged: u64, context: &str) {
@@ -228,4 +230,32 @@ fn an_event_out_of_place_or_too_large_leaves_no_trace() {
     );
     write(&mut journal, &[2]);
     check(&read_all(&disk).unwrap(), 2, "the rest");
+}
+
+#[test]
+fn what_was_durable_once_is_never_cut_off_but_told_as_damage() {
+    let disk = FakeDisk::new();
+    let (mut journal, _) = open(&disk).unwrap();
+    write(&mut journal, &[2]);
+    let durable = disk.read(FIRST).unwrap().len();
+    write(&mut journal, &[2]);
+    let whole = disk.read(FIRST).unwrap();
+    let header = 16 + 41 + station().as_str().len() + 4;
+    for at in header..whole.len() {
+        let changed = disk.copy();
+        changed.meddle(FIRST, |bytes| bytes[at] ^= 0x20);
+        match open(&changed) {
+            // The last group alone can have been left unfinished by a crash.
+            Ok((journal, _)) => {
+                assert!(at >= durable, "byte {at} was durable");
+                assert!(journal.torn().is_some());
+            }
+            Err(error) => {
+                assert!(at < durable, "byte {at}: {error}");
+                assert_eq!(error.code(), "records.damaged");
+                changed.meddle(FIRST, |bytes| bytes[at] ^= 0x20);
+                assert_eq!(changed.read(FIRST).unwrap(), whole, "nothing else was changed");
+            }
+        }
+    }
 }
