@@ -14,6 +14,9 @@ use crate::LinkError;
 /// The longest line in bytes, either way.
 pub const LINE_LIMIT: u64 = 16 * 1024 * 1024;
 
+/// After so many askers that could not connect, no more are waited for: a system that refuses goes on refusing.
+const MOST_FAILURES: u32 = 100;
+
 /// Where questions come in, in one directory.
 pub struct Control {
     listener: Listener,
@@ -40,13 +43,19 @@ impl Control {
     /// Answers questions until the returned future is dropped.
     pub async fn serve(self, answer: impl Fn(&str) -> String) {
         let mut askers = FuturesUnordered::new();
+        let mut failures = 0;
         loop {
             tokio::select! {
-                pipe = self.listener.accept() => match pipe {
+                pipe = self.listener.accept(), if failures < MOST_FAILURES => match pipe {
                     Ok(pipe) => askers.push(attend(pipe, &answer)),
-                    Err(error) => tracing::warn!(%error, "an asker could not connect"),
+                    Err(error) => {
+                        failures += 1;
+                        tracing::warn!(%error, "an asker could not connect");
+                    }
                 },
                 Some(()) = askers.next(), if !askers.is_empty() => {}
+                // Nobody can ask any more; whoever serves boards beside this goes on.
+                else => std::future::pending().await,
             }
         }
     }
