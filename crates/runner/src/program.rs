@@ -35,7 +35,7 @@ impl fmt::Debug for Supplies {
 }
 
 /// One image, ready to be sent.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LoadedImage {
     /// The signed package.
     pub bytes: Bytes,
@@ -45,6 +45,17 @@ pub struct LoadedImage {
     pub image: ImageId,
     /// What its signature is worth.
     pub verdict: Verdict,
+}
+
+impl fmt::Debug for LoadedImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedImage")
+            .field("bytes", &self.bytes.len())
+            .field("component", &self.component)
+            .field("image", &self.image)
+            .field("verdict", &self.verdict)
+            .finish()
+    }
 }
 
 impl LoadedImage {

@@ -18,7 +18,7 @@ use lineside_device::{
 };
 use lineside_flow::interlock::{EpochCause, Look, OnceKey, Permit};
 use lineside_flow::{Input, Report};
-use lineside_link::{Bench, Board, Clock, Port};
+use lineside_link::{Bench, Board, Clock, Line, LinkError, Port};
 use lineside_terms::{DeviceId, Epoch, Explain, Instant, Outcome, RunId, SlotPath, Told};
 
 use crate::actions::{self, At, Trouble};
@@ -212,7 +212,7 @@ impl Hands {
     }
 
     fn open_session_again(&mut self) -> Result<Session, DeviceError> {
-        Err(DeviceError::Link(lineside_link::LinkError::PortOpen))
+        Err(DeviceError::Link(LinkError::PortOpen))
     }
 
     async fn connect(&mut self, restarted_at: Option<Instant>, ceiling: Duration) -> Result<(), DeviceError> {
@@ -300,6 +300,7 @@ impl Slot {
             *hands = None;
             let common = &self.common;
             let mut board = common.bench.lease(&self.path, &common.holder).await?;
+            let_go(&mut *board)?;
             let wire = board.open(Port::Service)?;
             let clock = common.wall.clock().clone();
             let mut config = common.session.clone();
@@ -335,7 +336,7 @@ impl Slot {
                 let read_at = hands.now();
                 let device = hands
                     .verified()
-                    .ok_or(DeviceError::Link(lineside_link::LinkError::Departed))?;
+                    .ok_or(DeviceError::Link(LinkError::Departed))?;
                 let state = device.manufacturing_state().await?;
                 Ok((*device.id(), state, device.security(), read_at))
             };
@@ -380,7 +381,7 @@ impl Slot {
                 ..
             } = hands
             else {
-                return Err(DeviceError::Link(lineside_link::LinkError::Departed));
+                return Err(DeviceError::Link(LinkError::Departed));
             };
             let reset_at = boot::reset(&mut **board, session).await?;
             hands.restarted_at = Some(reset_at);
@@ -501,6 +502,15 @@ impl Slot {
             error,
         }
     }
+}
+
+/// Whoever had the board before may have died while it held the chip in reset: the lines stay as they were left. A board
+/// without lines cannot have been left so.
+fn let_go(board: &mut dyn Board) -> Result<(), LinkError> {
+    [Line::RecoveryStrap, Line::Reset].into_iter().try_for_each(|line| match board.set_line(line, false) {
+        Err(LinkError::Lacking { .. }) => Ok(()),
+        driven => driven,
+    })
 }
 
 /// What people are told. Where the bench itself says why, as of a board that somebody else has, nobody needs to hear of a

@@ -22,11 +22,18 @@ fn passes(floor: &mut Floor, context: &str) -> Summary {
         assert_eq!(truth.counters.irreversible_asked, 1, "{context}");
         assert_eq!(truth.counters.irreversible_refused, 0, "{context}");
         assert_eq!(truth.counters.foreign_requests, 0, "{context}");
-        assert_eq!(truth.leased_by, None, "{context}: a board is let go of at the end");
+        assert_eq!(
+            truth.leased_by, None,
+            "{context}: a board is let go of at the end"
+        );
     }
     judge::records_agree(floor, context);
     // Whoever comes later and has only the journal sees the same.
-    assert_eq!(judge::fold(floor.history()).picture(), summary.picture, "{context}");
+    assert_eq!(
+        judge::fold(floor.history()).picture(),
+        summary.picture,
+        "{context}"
+    );
     summary
 }
 
@@ -44,7 +51,11 @@ fn one_three_and_eight_boards_pass() {
 
 #[test]
 fn at_the_pace_of_hardware_too() {
-    let config = WorldConfig { boards: 2, pace: Pace::Real, ..WorldConfig::default() };
+    let config = WorldConfig {
+        boards: 2,
+        pace: Pace::Real,
+        ..WorldConfig::default()
+    };
     let mut floor = Floor::new(config);
     let summary = passes(&mut floor, "real pace");
     let took = summary.picture.slots[0].took.unwrap();
@@ -55,7 +66,11 @@ fn at_the_pace_of_hardware_too() {
 #[test]
 fn an_os_without_a_version_call_is_known_by_its_images() {
     let plan = PlanFolder::new().edit("versions = [\"24.06\"]", "versions = [\"20.05\", \"24.06\"]");
-    let config = WorldConfig { boards: 1, os_profile: OsProfile::V20_05, ..WorldConfig::default() };
+    let config = WorldConfig {
+        boards: 1,
+        os_profile: OsProfile::V20_05,
+        ..WorldConfig::default()
+    };
     let mut floor = Floor::with_program(config, plan.program());
     passes(&mut floor, "OS 20.05");
     let notes: Vec<String> = floor
@@ -66,18 +81,38 @@ fn an_os_without_a_version_call_is_known_by_its_images() {
             _ => None,
         })
         .collect();
-    assert!(notes.iter().any(|note| note == "OS 20.05 by its images"), "{notes:?}");
-    assert!(notes.last().is_some_and(|note| note.contains("without a version call")), "{notes:?}");
-    assert_eq!(floor.truth(0).counters.requests_for(Operation::GetStatus) > 0, true);
+    assert!(
+        notes.iter().any(|note| note == "OS 20.05 by its images"),
+        "{notes:?}"
+    );
+    assert!(
+        notes
+            .last()
+            .is_some_and(|note| note.contains("without a version call")),
+        "{notes:?}"
+    );
+    assert_eq!(
+        floor.truth(0).counters.requests_for(Operation::GetStatus) > 0,
+        true
+    );
 }
 
 #[test]
 fn an_os_that_the_plan_does_not_allow_ends_the_run_before_any_write() {
     for os_profile in [OsProfile::V20_05, OsProfile::V22_09] {
-        let mut floor = Floor::new(WorldConfig { boards: 1, os_profile, ..WorldConfig::default() });
+        let mut floor = Floor::new(WorldConfig {
+            boards: 1,
+            os_profile,
+            ..WorldConfig::default()
+        });
         let summary = floor.start().summary();
         assert!(!summary.is_pass());
-        assert_eq!(code_at(&summary.picture, &floor.slot(0)), "unit.wrong-os", "{}", told(&summary.picture));
+        assert_eq!(
+            code_at(&summary.picture, &floor.slot(0)),
+            "unit.wrong-os",
+            "{}",
+            told(&summary.picture)
+        );
         judge::is_untouched(&floor.truth(0), "wrong OS");
     }
 }
@@ -92,10 +127,24 @@ fn a_second_batch_reports_what_is_complete_and_asks_nothing() {
     assert!(second.is_pass(), "{}", told(&second.picture));
     for (board, (one, other)) in first.picture.slots.iter().zip(&second.picture.slots).enumerate() {
         assert_eq!(other.standing, Standing::Complete);
-        assert_eq!((one.run, &one.serial), (other.run, &other.serial), "complete (run R)");
-        assert_eq!(floor.truth(board).counters.writes, writes[board], "nothing was written again");
+        assert_eq!(
+            (one.run, &one.serial),
+            (other.run, &other.serial),
+            "complete (run R)"
+        );
+        assert_eq!(
+            floor.truth(board).counters.writes,
+            writes[board],
+            "nothing was written again"
+        );
     }
-    let runs = |picture: &Picture| picture.slots.iter().filter_map(|slot| slot.run).collect::<Vec<RunId>>();
+    let runs = |picture: &Picture| {
+        picture
+            .slots
+            .iter()
+            .filter_map(|slot| slot.run)
+            .collect::<Vec<RunId>>()
+    };
     let complete: Vec<RunId> = added(&floor, before)
         .into_iter()
         .filter_map(|event| match event.body {
@@ -109,13 +158,21 @@ fn a_second_batch_reports_what_is_complete_and_asks_nothing() {
 
 #[test]
 fn a_device_that_somebody_else_completed_is_held() {
-    let config = WorldConfig { boards: 1, state: ManufacturingState::DeviceComplete, ..WorldConfig::default() };
+    let config = WorldConfig {
+        boards: 1,
+        state: ManufacturingState::DeviceComplete,
+        ..WorldConfig::default()
+    };
     held(Floor::new(config), "unit.foreign-complete");
 }
 
 #[test]
 fn a_device_in_a_state_that_the_plan_does_not_take_is_held() {
-    let config = WorldConfig { boards: 1, state: ManufacturingState::Blank, ..WorldConfig::default() };
+    let config = WorldConfig {
+        boards: 1,
+        state: ManufacturingState::Blank,
+        ..WorldConfig::default()
+    };
     held(Floor::new(config), "unit.wrong-state");
 }
 
@@ -124,8 +181,14 @@ fn a_protected_device_is_held() {
     let device = Floor::of(1).truth(0).device_id;
     let plan = PlanFolder::new()
         .write("protected.txt", format!("# golden unit\n{device}\n"))
-        .edit("attempt-limit = 3", "attempt-limit = 3\nprotected = \"protected.txt\"");
-    let config = WorldConfig { boards: 1, ..WorldConfig::default() };
+        .edit(
+            "attempt-limit = 3",
+            "attempt-limit = 3\nprotected = \"protected.txt\"",
+        );
+    let config = WorldConfig {
+        boards: 1,
+        ..WorldConfig::default()
+    };
     held(Floor::with_program(config, plan.program()), "interlock.protected");
 }
 
@@ -142,7 +205,10 @@ fn held(mut floor: Floor, code: &str) {
     let summary = floor.start().summary();
     assert!(!summary.is_pass());
     let slot = &summary.picture.slots[0];
-    assert_eq!((slot.standing, code_at(&summary.picture, &floor.slot(0))), (Standing::Held, code));
+    assert_eq!(
+        (slot.standing, code_at(&summary.picture, &floor.slot(0))),
+        (Standing::Held, code)
+    );
     assert!(!slot.error.as_ref().unwrap().help.is_empty());
     judge::is_untouched(&floor.truth(0), code);
     judge::records_agree(&floor, code);
@@ -157,12 +223,17 @@ fn a_serial_belongs_to_one_device() {
     let summary = floor.start().summary();
     assert!(!summary.is_pass());
     let codes: Vec<&str> = slots.iter().map(|slot| code_at(&summary.picture, slot)).collect();
-    assert!(codes == ["", "unit.serial-taken"] || codes == ["unit.serial-taken", ""], "{codes:?}");
+    assert!(
+        codes == ["", "unit.serial-taken"] || codes == ["unit.serial-taken", ""],
+        "{codes:?}"
+    );
     let loser = codes.iter().position(|code| !code.is_empty()).unwrap();
     judge::is_untouched(&floor.truth(loser), "duplicate serial");
     judge::is_finished(&floor.truth(1 - loser), &floor.program, "the first to come");
     // With a serial of its own it passes.
-    floor.serials.insert(slots[loser].clone(), "TH-OWN".parse().unwrap());
+    floor
+        .serials
+        .insert(slots[loser].clone(), "TH-OWN".parse().unwrap());
     assert!(floor.start().summary().is_pass());
 }
 
@@ -172,7 +243,13 @@ fn attempts_are_limited_and_linked() {
         .edit("min = 3.15", "min = 3.4")
         .edit("max = 3.45", "max = 3.6")
         .edit("attempt-limit = 3", "attempt-limit = 2");
-    let mut floor = Floor::with_program(WorldConfig { boards: 1, ..WorldConfig::default() }, plan.program());
+    let mut floor = Floor::with_program(
+        WorldConfig {
+            boards: 1,
+            ..WorldConfig::default()
+        },
+        plan.program(),
+    );
     for _ in 0..2 {
         let summary = floor.start().summary();
         assert_eq!(code_at(&summary.picture, &floor.slot(0)), "unit.out-of-limits");
@@ -182,12 +259,17 @@ fn attempts_are_limited_and_linked() {
     let summary = floor.start().summary();
     assert_eq!(code_at(&summary.picture, &floor.slot(0)), "unit.attempt-limit");
     let truth = floor.truth(0);
-    assert_eq!((truth.counters.writes, truth.counters.irreversible_asked), (writes, 0));
+    assert_eq!(
+        (truth.counters.writes, truth.counters.irreversible_asked),
+        (writes, 0)
+    );
     let runs: Vec<(RunId, u32, Option<RunId>)> = floor
         .history()
         .into_iter()
         .filter_map(|event| match event.body {
-            Body::RunStarted { attempt, predecessor, .. } => Some((event.run.unwrap(), attempt, predecessor)),
+            Body::RunStarted {
+                attempt, predecessor, ..
+            } => Some((event.run.unwrap(), attempt, predecessor)),
             _ => None,
         })
         .collect();
@@ -209,11 +291,17 @@ fn a_measurement_is_on_record_with_its_limits() {
         })
         .flatten()
         .collect();
-    let names: Vec<&str> = measured.iter().map(|measurement| measurement.name.as_str()).collect();
+    let names: Vec<&str> = measured
+        .iter()
+        .map(|measurement| measurement.name.as_str())
+        .collect();
     assert_eq!(names, ["supply_voltage", "sensor_temperature"]);
     let volts = &measured[0];
     assert!((3.28..=3.32).contains(&volts.value.unwrap()));
-    assert_eq!((volts.unit.as_str(), volts.min, volts.max), ("V", Some(3.15), Some(3.45)));
+    assert_eq!(
+        (volts.unit.as_str(), volts.min, volts.max),
+        ("V", Some(3.15), Some(3.45))
+    );
 }
 
 #[test]
@@ -221,13 +309,21 @@ fn fewer_boards_than_expected_are_no_pass_and_none_at_all_neither() {
     let mut floor = Floor::of(1);
     floor.expected = Some(2);
     let summary = floor.start().summary();
-    assert_eq!((summary.is_pass(), summary.picture.passed(), summary.expected), (false, 1, 2));
+    assert_eq!(
+        (summary.is_pass(), summary.picture.passed(), summary.expected),
+        (false, 1, 2)
+    );
 
     // A serial for a slot without a board counts as an expected unit.
     let mut floor = Floor::of(1);
-    floor.serials.insert("9993".parse().unwrap(), "TH-MISSING".parse().unwrap());
+    floor
+        .serials
+        .insert("9993".parse().unwrap(), "TH-MISSING".parse().unwrap());
     let summary = floor.start().summary();
-    assert_eq!((summary.is_pass(), summary.picture.passed(), summary.expected), (false, 1, 2));
+    assert_eq!(
+        (summary.is_pass(), summary.picture.passed(), summary.expected),
+        (false, 1, 2)
+    );
 
     let summary = Floor::of(0).start().summary();
     assert!(!summary.is_pass());
@@ -238,10 +334,21 @@ fn the_same_seed_gives_the_same_story() {
     let story = || {
         let mut floor = Floor::of(2);
         passes(&mut floor, "story");
-        floor.history().into_iter().map(|event| (event.slot, event.run, event.body)).collect::<Vec<_>>()
+        floor
+            .history()
+            .into_iter()
+            .map(|event| (event.slot, event.run, event.body))
+            .collect::<Vec<_>>()
     };
     let kinds = |story: Vec<(_, _, Body)>| {
-        story.into_iter().map(|(slot, run, body): (Option<lineside_terms::SlotPath>, Option<RunId>, Body)| (slot, run, body.kind())).collect::<Vec<_>>()
+        story
+            .into_iter()
+            .map(
+                |(slot, run, body): (Option<lineside_terms::SlotPath>, Option<RunId>, Body)| {
+                    (slot, run, body.kind())
+                },
+            )
+            .collect::<Vec<_>>()
     };
     assert_eq!(kinds(story()), kinds(story()));
 }

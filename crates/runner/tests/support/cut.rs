@@ -95,6 +95,11 @@ impl Cutter {
         self.0.seed.set(seed);
     }
 
+    /// What has not happened yet does not happen.
+    pub fn leave_alone(&self) {
+        self.0.moment.set(Moment::Never);
+    }
+
     /// A start begins.
     pub fn begin(&self, disk: FakeDisk, cancel: Cancel) {
         self.0.outputs.set(0);
@@ -239,7 +244,11 @@ impl Bench for CutBench {
 
     fn watch(&self) -> Watch {
         let cutter = self.cutter.clone();
-        Box::pin(self.bench.watch().filter(move |_| std::future::ready(!cutter.is_dead())))
+        Box::pin(
+            self.bench
+                .watch()
+                .filter(move |_| std::future::ready(!cutter.is_dead())),
+        )
     }
 
     fn lease(&self, slot: &SlotPath, holder: &str) -> LocalBoxFuture<'_, Result<Box<dyn Board>, LinkError>> {
@@ -265,7 +274,10 @@ impl Board for CutBoard {
 
     fn open(&mut self, port: Port) -> Result<Box<dyn Wire>, LinkError> {
         let wire = self.board.open(port)?;
-        Ok(Box::new(CutWire { wire, cutter: self.cutter.clone() }))
+        Ok(Box::new(CutWire {
+            wire,
+            cutter: self.cutter.clone(),
+        }))
     }
 
     fn set_line(&mut self, line: Line, asserted: bool) -> Result<(), LinkError> {

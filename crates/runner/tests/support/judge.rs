@@ -21,7 +21,11 @@ pub fn is_finished(truth: &BoardTruth, program: &Program, context: &str) {
     };
     let expected = BTreeSet::from([image("board-config"), image("application")]);
     let pair = |image: &InstalledImage| (image.component, image.image);
-    assert_eq!(truth.images.iter().map(pair).collect::<BTreeSet<_>>(), expected, "{context}");
+    assert_eq!(
+        truth.images.iter().map(pair).collect::<BTreeSet<_>>(),
+        expected,
+        "{context}"
+    );
     assert_eq!(truth.networks, Vec::<String>::new(), "{context}");
     assert!(!truth.has_staged, "{context}");
     assert_eq!(truth.capabilities, [], "{context}");
@@ -43,7 +47,11 @@ pub fn is_safe(truth: &BoardTruth, context: &str) {
     let counters = &truth.counters;
     assert_eq!(counters.wrong_target_writes, 0, "{context}");
     assert!(counters.irreversible_applied <= 1, "{context}");
-    assert!(counters.irreversible_asked <= 1, "{context}: asked {} times", counters.irreversible_asked);
+    assert!(
+        counters.irreversible_asked <= 1,
+        "{context}: asked {} times",
+        counters.irreversible_asked
+    );
 }
 
 /// Folds a history as the next start would.
@@ -56,7 +64,11 @@ pub fn fold(history: Vec<Event>) -> Line {
 #[track_caller]
 pub fn records_agree(floor: &Floor, context: &str) {
     let verified = lineside_records::verify(&floor.disk, None).unwrap();
-    assert_eq!((verified.damage, verified.torn.is_some()), (None, false), "{context}");
+    assert_eq!(
+        (verified.damage, verified.torn.is_some()),
+        (None, false),
+        "{context}"
+    );
     let history = floor.history();
     assert_eq!(verified.head.sequence, history.len() as u64, "{context}");
     let line = fold(history.clone());
@@ -65,13 +77,21 @@ pub fn records_agree(floor: &Floor, context: &str) {
         let intents = history.iter().filter(|event| {
             event.device == Some(truth.device_id) && matches!(event.body, Body::Intended { .. })
         });
-        assert!(truth.counters.irreversible_asked <= intents.count() as u64, "{context}: asked without an intent");
-        let is_open = line.unresolved().any(|intent| intent.key.device == truth.device_id);
+        assert!(
+            truth.counters.irreversible_asked <= intents.count() as u64,
+            "{context}: asked without an intent"
+        );
+        let is_open = line
+            .unresolved()
+            .any(|intent| intent.key.device == truth.device_id);
         if truth.state == ManufacturingState::DeviceComplete && truth.counters.irreversible_applied > 0 {
             let decided = history.iter().any(|event| {
                 event.device == Some(truth.device_id) && matches!(event.body, Body::Decided { .. })
             });
-            assert!(is_open || decided, "{context}: locked, and the records do not know of it");
+            assert!(
+                is_open || decided,
+                "{context}: locked, and the records do not know of it"
+            );
         }
     }
 }

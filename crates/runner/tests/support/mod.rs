@@ -22,10 +22,12 @@ use lineside_flow::{Event, Picture, Shift};
 use lineside_link::{Clock, Hands, run_simulated};
 use lineside_records::{FakeDisk, Journal, RecordsError};
 use lineside_runner::batch::{self, Patience};
-use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, RunnerError, Serials, Summary, WallClock};
+use lineside_runner::{
+    Batch, Cancel, Keeper, Notice, Place, Program, RunnerError, Serials, Summary, WallClock,
+};
 use lineside_simulator::control::BoardTruth;
 use lineside_simulator::{World, WorldConfig, WritesExpected};
-use lineside_terms::{BootId, ManufacturingState, SlotPath, StationName, Stamp, UnitSerial};
+use lineside_terms::{BootId, ManufacturingState, SlotPath, Stamp, StationName, UnitSerial};
 
 use cut::{CutBench, CutStore, Cutter};
 
@@ -86,7 +88,10 @@ pub fn station() -> StationName {
 impl Floor {
     /// The sample plan in a world of so many boards.
     pub fn of(boards: usize) -> Self {
-        Self::new(WorldConfig { boards, ..WorldConfig::default() })
+        Self::new(WorldConfig {
+            boards,
+            ..WorldConfig::default()
+        })
     }
 
     /// The sample plan in such a world.
@@ -101,10 +106,17 @@ impl Floor {
         let world = World::new(config, clock.clone()).unwrap();
         let pool = LocalPool::new();
         let run = world.run();
-        pool.spawner().spawn_local(async move { match run.await {} }).unwrap();
+        pool.spawner()
+            .spawn_local(async move { match run.await {} })
+            .unwrap();
         let boards = world.board_count();
         let serials = (0..boards)
-            .map(|board| (world.slot(board).unwrap().clone(), format!("TH-{board:04}").parse().unwrap()))
+            .map(|board| {
+                (
+                    world.slot(board).unwrap().clone(),
+                    format!("TH-{board:04}").parse().unwrap(),
+                )
+            })
             .collect();
         for board in 0..boards {
             let device = world.truth(board).unwrap().device_id;
@@ -134,13 +146,23 @@ impl Floor {
             Ok(opened) => opened,
             Err(error) => return End::NotBegun(lineside_terms::Explain::code(&error).to_owned()),
         };
-        let history: Vec<Event> = replay.map(|stored| stored.map(|stored| stored.event)).collect::<Result<_, RecordsError>>().unwrap();
+        let history: Vec<Event> = replay
+            .map(|stored| stored.map(|stored| stored.event))
+            .collect::<Result<_, RecordsError>>()
+            .unwrap();
         self.starts += 1;
         self.cutter.begin(self.disk.clone(), self.cancel.clone());
         let mut store = CutStore::new(Keeper::inline(journal), self.cutter.clone());
         let place = self.place();
-        let serials = Serials { by_slot: self.serials.clone(), count: self.serials.len() };
-        let batch = Batch { program: Rc::clone(&self.program), serials, expected: self.expected };
+        let serials = Serials {
+            by_slot: self.serials.clone(),
+            count: self.serials.len(),
+        };
+        let batch = Batch {
+            program: Rc::clone(&self.program),
+            serials,
+            expected: self.expected,
+        };
         let (shown, keeps) = (Rc::clone(&self.shown), self.keeps_shown);
         let notice = move |notice: Notice<'_>| {
             if keeps {
@@ -160,6 +182,7 @@ impl Floor {
             ended.expect("everybody waits for ever")
         };
         self.cancel = Cancel::default();
+        self.cutter.leave_alone();
         drop(store);
         match ended {
             None => {
@@ -183,7 +206,10 @@ impl Floor {
             }
             before.push(summary);
         }
-        let told: Vec<String> = before.iter().map(|summary| format!("\n  {}", told(&summary.picture))).collect();
+        let told: Vec<String> = before
+            .iter()
+            .map(|summary| format!("\n  {}", told(&summary.picture)))
+            .collect();
         panic!("{context}: no pass within {most} starts:{}", told.concat());
     }
 
@@ -228,7 +254,9 @@ impl Floor {
 
     /// Everything in the journal, read from the disk.
     pub fn history(&self) -> Vec<Event> {
-        let replay = lineside_records::Replay::of(Arc::new(self.disk.clone()), lineside_records::Head::ORIGIN).unwrap();
+        let replay =
+            lineside_records::Replay::of(Arc::new(self.disk.clone()), lineside_records::Head::ORIGIN)
+                .unwrap();
         replay.map(|stored| stored.unwrap().event).collect()
     }
 
@@ -267,8 +295,13 @@ fn text_of(notice: &Notice<'_>) -> String {
 /// What stands about every slot, in one line for each.
 pub fn told(picture: &Picture) -> String {
     let line = |slot: &lineside_flow::line::SlotPicture| {
-        let error = slot.error.as_ref().map_or(String::new(), |error| format!("{}: {}", error.code, error.message));
-        format!("{} {:?} {}/{:?} {error}", slot.slot, slot.standing, slot.steps_passed, slot.step)
+        let error = slot.error.as_ref().map_or(String::new(), |error| {
+            format!("{}: {}", error.code, error.message)
+        });
+        format!(
+            "{} {:?} {}/{:?} {error}",
+            slot.slot, slot.standing, slot.steps_passed, slot.step
+        )
     };
     picture.slots.iter().map(line).collect::<Vec<_>>().join("\n    ")
 }

@@ -19,8 +19,21 @@ pub fn folder() -> PathBuf {
 /// Keys and trust of the world with this seed.
 pub fn keys(seed: u64) -> (Supplies, TrustList) {
     let (clock, _hands) = Clock::by_hand();
-    let world = World::new(WorldConfig { boards: 0, seed, ..WorldConfig::default() }, clock).unwrap();
-    (Supplies { signer: world.signing_key().clone() }, world.trust_list().clone())
+    let world = World::new(
+        WorldConfig {
+            boards: 0,
+            seed,
+            ..WorldConfig::default()
+        },
+        clock,
+    )
+    .unwrap();
+    (
+        Supplies {
+            signer: world.signing_key().clone(),
+        },
+        world.trust_list().clone(),
+    )
 }
 
 thread_local! {
@@ -31,7 +44,9 @@ thread_local! {
 pub fn sample(seed: u64) -> (Rc<Program>, PathBuf) {
     let path = folder().join("thermostat.toml");
     let program = LOADED.with_borrow_mut(|loaded| {
-        let program = loaded.entry(seed).or_insert_with(|| Rc::new(load(&path, seed).unwrap()));
+        let program = loaded
+            .entry(seed)
+            .or_insert_with(|| Rc::new(load(&path, seed).unwrap()));
         Rc::clone(program)
     });
     (program, path)
@@ -80,7 +95,10 @@ impl PlanFolder {
 
     /// What the test application does, in the simulator's words.
     pub fn test_application(self, lines: &str) -> Self {
-        self.write("thermostat/test-application/bin/app", format!("#!lineside-simulated-application 1\n{lines}"))
+        self.write(
+            "thermostat/test-application/bin/app",
+            format!("#!lineside-simulated-application 1\n{lines}"),
+        )
     }
 
     /// Loads the plan.
