@@ -26,19 +26,46 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The boards: `usb`, `sim:N[,state=S][,seed=S][,pace=fast|real]`, or `at:DIR` of another process
-    #[arg(long, global = true, env = "LINESIDE_BENCH", default_value = "usb", value_name = "BENCH", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "LINESIDE_BENCH",
+        default_value = "usb",
+        value_name = "BENCH",
+        help_heading = "Global options"
+    )]
     pub(crate) bench: BenchName,
     /// The folder of journal and records [default: lineside-data; a new one in it for each run on `sim:N`]
-    #[arg(long, global = true, env = "LINESIDE_DATA", value_name = "DIR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "LINESIDE_DATA",
+        value_name = "DIR",
+        help_heading = "Global options"
+    )]
     pub(crate) data: Option<PathBuf>,
     /// The name of this station in the records
-    #[arg(long, global = true, env = "LINESIDE_STATION", default_value = "station", value_name = "NAME", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        env = "LINESIDE_STATION",
+        default_value = "station",
+        value_name = "NAME",
+        help_heading = "Global options"
+    )]
     pub(crate) station: StationName,
     /// One JSON object a line on standard output
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
     /// When to use colour; NO_COLOR is obeyed
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
     pub(crate) color: Color,
 }
 
@@ -70,12 +97,14 @@ pub(crate) enum Command {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 every expected unit passed and is recorded; 1 a unit did not; 3 the station is in
+#[command(
+    after_help = "Exit codes: 0 every expected unit passed and is recorded; 1 a unit did not; 3 the station is in
 trouble; 4 the plan was refused; 130 stopped. Ctrl-C stops in a told state; a second one at once.
 
 Examples:
   lineside run plans/thermostat.toml --bench sim:8 --serials plans/thermostat-serials.txt
-  lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl")]
+  lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl"
+)]
 pub(crate) struct RunArgs {
     /// The plan
     pub(crate) plan: PathBuf,
@@ -113,12 +142,14 @@ pub(crate) struct DevicesArgs {
 
 /// Arguments of `ready-check`.
 #[derive(Debug, Args)]
-#[command(after_help = "A check that the device does not let us make counts as unknown, and unknown is not ready, unless
+#[command(
+    after_help = "A check that the device does not let us make counts as unknown, and unknown is not ready, unless
 this station's records hold the proof from before the device was locked.
 
 Examples:
   lineside ready-check --all --os 24.06 -j mt3620an.json -e Module1Complete --images 2f074b0f-d99d-4692-82d9-ef93a7d6463c
-  lineside ready-check --slot 1113 --os 24.06 -j mt3620an.json --allow-skipped")]
+  lineside ready-check --slot 1113 --os 24.06 -j mt3620an.json --allow-skipped"
+)]
 pub(crate) struct ReadyCheckArgs {
     /// Check the board in this slot
     #[arg(long, value_name = "SLOT", conflicts_with = "all")]
@@ -130,10 +161,22 @@ pub(crate) struct ReadyCheckArgs {
     #[arg(long, value_name = "VERSION", num_args = 1..)]
     pub(crate) os: Vec<String>,
     /// The OS list that says what each version consists of
-    #[arg(short = 'j', long = "os_components_json_file", alias = "os-list", value_name = "FILE", default_value = "mt3620an.json")]
+    #[arg(
+        short = 'j',
+        long = "os_components_json_file",
+        alias = "os-list",
+        value_name = "FILE",
+        default_value = "mt3620an.json"
+    )]
     pub(crate) os_list: PathBuf,
     /// The state that the device must be in
-    #[arg(short = 'e', long = "expected_mfg_state", alias = "state", value_name = "STATE", default_value = "DeviceComplete")]
+    #[arg(
+        short = 'e',
+        long = "expected_mfg_state",
+        alias = "state",
+        value_name = "STATE",
+        default_value = "DeviceComplete"
+    )]
     pub(crate) state: ManufacturingState,
     /// Customer images that must be there, and no others: image ids, or COMPONENT=IMAGE
     #[arg(long, value_name = "IMAGE", num_args = 1..)]
@@ -163,8 +206,14 @@ impl std::str::FromStr for ImageName {
     type Err = lineside_terms::ParseIdError;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text.split_once('=') {
-            Some((component, image)) => Self { component: Some(component.parse()?), image: image.parse()? },
-            None => Self { component: None, image: text.parse()? },
+            Some((component, image)) => Self {
+                component: Some(component.parse()?),
+                image: image.parse()?,
+            },
+            None => Self {
+                component: None,
+                image: text.parse()?,
+            },
         })
     }
 }
@@ -193,7 +242,9 @@ pub(crate) enum PlanCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RecordsCommand {
     /// List runs
-    #[command(after_help = "Examples:\n  lineside records list --outcome fail\n  lineside records list --serial SAMPLE-0003 --json")]
+    #[command(
+        after_help = "Examples:\n  lineside records list --outcome fail\n  lineside records list --serial SAMPLE-0003 --json"
+    )]
     List {
         /// Only of this device
         #[arg(long, value_name = "ID")]
@@ -215,7 +266,9 @@ pub(crate) enum RecordsCommand {
         run: String,
     },
     /// Write records in a form for others
-    #[command(after_help = "Examples:\n  lineside records export devices > devices.csv\n  lineside records export runs > runs.jsonl")]
+    #[command(
+        after_help = "Examples:\n  lineside records export devices > devices.csv\n  lineside records export runs > runs.jsonl"
+    )]
     Export {
         /// What to write
         #[arg(value_enum)]
@@ -237,13 +290,15 @@ pub(crate) enum Export {
 
 /// Arguments of `sim`.
 #[derive(Debug, Args)]
-#[command(after_help = "Prints `ready` when its boards can be leased, and runs until it is stopped. DIR then holds the
+#[command(
+    after_help = "Prints `ready` when its boards can be leased, and runs until it is stopped. DIR then holds the
 bench socket, the control socket and `ca.pem`, the certificate that clients must pin.
 
 Examples:
   lineside sim --boards 8 --dir /tmp/bench
   lineside devices --bench at:/tmp/bench
-  lineside sim ask --dir /tmp/bench --json")]
+  lineside sim ask --dir /tmp/bench --json"
+)]
 pub(crate) struct SimArgs {
     #[command(subcommand)]
     pub(crate) command: Option<SimCommand>,

@@ -40,7 +40,12 @@ pub(crate) struct About {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BenchName {
     Usb,
-    Sim { boards: usize, state: ManufacturingState, seed: u64, pace: Pace },
+    Sim {
+        boards: usize,
+        state: ManufacturingState,
+        seed: u64,
+        pace: Pace,
+    },
     At(PathBuf),
 }
 
@@ -51,24 +56,42 @@ impl FromStr for BenchName {
             return Ok(Self::Usb);
         }
         if let Some(dir) = text.strip_prefix("at:") {
-            return if dir.is_empty() { Err("`at:` needs a folder: at:DIR".to_owned()) } else { Ok(Self::At(dir.into())) };
+            return if dir.is_empty() {
+                Err("`at:` needs a folder: at:DIR".to_owned())
+            } else {
+                Ok(Self::At(dir.into()))
+            };
         }
         let Some(sim) = text.strip_prefix("sim:") else {
             return Err("a bench is `usb`, `sim:N` or `at:DIR`".to_owned());
         };
         let mut parts = sim.split(',');
         let boards = parts.next().unwrap_or_default();
-        let boards = boards.parse().map_err(|_| "`sim:` needs a number of boards: sim:8".to_owned())?;
+        let boards = boards
+            .parse()
+            .map_err(|_| "`sim:` needs a number of boards: sim:8".to_owned())?;
         let (mut state, mut seed, mut pace) = (ManufacturingState::Module1Complete, 1, Pace::Fast);
         for part in parts {
             match part.split_once('=') {
                 Some(("state", word)) => state = word.parse()?,
-                Some(("seed", word)) => seed = word.parse().map_err(|_| "a seed is a whole number".to_owned())?,
+                Some(("seed", word)) => {
+                    seed = word.parse().map_err(|_| "a seed is a whole number".to_owned())?
+                }
                 Some(("pace", word)) => pace = pace_of(word)?,
-                _ => return Err(format!("`{}` is none of state=S, seed=S, pace=fast|real", part.escape_default())),
+                _ => {
+                    return Err(format!(
+                        "`{}` is none of state=S, seed=S, pace=fast|real",
+                        part.escape_default()
+                    ));
+                }
             }
         }
-        Ok(Self::Sim { boards, state, seed, pace })
+        Ok(Self::Sim {
+            boards,
+            state,
+            seed,
+            pace,
+        })
     }
 }
 
@@ -85,7 +108,12 @@ impl fmt::Display for BenchName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usb => f.write_str("usb"),
-            Self::Sim { boards, state, seed, pace } => {
+            Self::Sim {
+                boards,
+                state,
+                seed,
+                pace,
+            } => {
                 let pace = if *pace == Pace::Fast { "fast" } else { "real" };
                 write!(f, "sim:{boards},state={state},seed={seed},pace={pace}")
             }
@@ -109,7 +137,10 @@ pub(crate) struct OpenBench {
 impl OpenBench {
     /// How devices on it are reached, at this wall time.
     pub(crate) fn session(&self, wall_ms: i64) -> SessionConfig {
-        SessionConfig { anchor: self.anchor.clone(), ..SessionConfig::new(wall_ms) }
+        SessionConfig {
+            anchor: self.anchor.clone(),
+            ..SessionConfig::new(wall_ms)
+        }
     }
 }
 
@@ -136,11 +167,21 @@ fn about(dir: &Path) -> Result<Option<About>, Trouble> {
     let text = match std::fs::read_to_string(dir.join(ABOUT_FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Trouble::station("station.bench-folder", "the folder of the bench cannot be read", &error)),
+        Err(error) => {
+            return Err(Trouble::station(
+                "station.bench-folder",
+                "the folder of the bench cannot be read",
+                &error,
+            ));
+        }
     };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Trouble::station("station.bench-folder", "the folder of the bench holds something else", &error))
+    serde_json::from_str(&text).map(Some).map_err(|error| {
+        Trouble::station(
+            "station.bench-folder",
+            "the folder of the bench holds something else",
+            &error,
+        )
+    })
 }
 
 fn anchor_of(pem: &str) -> Result<TrustAnchor, Trouble> {
@@ -166,17 +207,43 @@ pub(crate) async fn open(name: &BenchName) -> Result<OpenBench, Trouble> {
                 Ok(pem) => anchor_of(&pem)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => TrustAnchor::azure_sphere(),
                 Err(error) => {
-                    return Err(Trouble::station("station.bench-folder", "the bench's certificate cannot be read", &error));
+                    return Err(Trouble::station(
+                        "station.bench-folder",
+                        "the bench's certificate cannot be read",
+                        &error,
+                    ));
                 }
             };
-            OpenBench { bench, clock, anchor, trust, supplies }
+            OpenBench {
+                bench,
+                clock,
+                anchor,
+                trust,
+                supplies,
+            }
         }
-        BenchName::Sim { boards, state, seed, pace } => {
-            let config =
-                WorldConfig { boards: *boards, seed: *seed, pace: *pace, state: *state, ..WorldConfig::default() };
+        BenchName::Sim {
+            boards,
+            state,
+            seed,
+            pace,
+        } => {
+            let config = WorldConfig {
+                boards: *boards,
+                seed: *seed,
+                pace: *pace,
+                state: *state,
+                ..WorldConfig::default()
+            };
             let world = start_world(config, clock.clone())?;
             let anchor = anchor_of(world.ca_pem())?;
-            OpenBench { bench: Rc::new(world.bench()), clock, anchor, trust, supplies }
+            OpenBench {
+                bench: Rc::new(world.bench()),
+                clock,
+                anchor,
+                trust,
+                supplies,
+            }
         }
     })
 }

@@ -26,7 +26,10 @@ pub(crate) fn folder_for_run(global: &Global) -> PathBuf {
                 0 => PathBuf::from(DEFAULT).join(format!("sim-{now}")),
                 again => PathBuf::from(DEFAULT).join(format!("sim-{now}-{again}")),
             });
-            fresh.into_iter().find(|folder| !folder.exists()).unwrap_or_else(|| PathBuf::from(DEFAULT))
+            fresh
+                .into_iter()
+                .find(|folder| !folder.exists())
+                .unwrap_or_else(|| PathBuf::from(DEFAULT))
         }
         (None, _) => PathBuf::from(DEFAULT),
     }
@@ -80,7 +83,8 @@ pub(crate) fn open_journal(
 /// A name for this start of the program.
 pub(crate) fn boot_id() -> Result<BootId, Trouble> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Trouble::station("station.no-randomness", "the system gave no randomness", &error))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Trouble::station("station.no-randomness", "the system gave no randomness", &error)
+    })?;
     Ok(BootId::from_bytes(bytes))
 }

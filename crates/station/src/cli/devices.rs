@@ -23,7 +23,11 @@ use super::{bench, on_host_thread};
 pub(crate) fn run(global: &Global, args: &DevicesArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        if args.watch { watch(&bench, args, printer).await } else { list(&bench, args, printer).await }
+        if args.watch {
+            watch(&bench, args, printer).await
+        } else {
+            list(&bench, args, printer).await
+        }
     })?
 }
 
@@ -69,19 +73,38 @@ fn row(found: &Found, args: &DevicesArgs) -> Vec<(String, Tone)> {
     let slot = (found.board.slot.to_string(), Tone::Plain);
     match &found.facts {
         Ok(facts) => {
-            let id = if args.verbose { facts.device.to_string() } else { facts.device.short() };
-            let state = facts.state.read().map_or_else(|| "?".to_owned(), ToString::to_string);
+            let id = if args.verbose {
+                facts.device.to_string()
+            } else {
+                facts.device.short()
+            };
+            let state = facts
+                .state
+                .read()
+                .map_or_else(|| "?".to_owned(), ToString::to_string);
             let os = match &facts.os_version {
                 Reading::Read(version) => version.clone(),
                 Reading::NotAvailable => "before 22.09".to_owned(),
                 Reading::Refused | Reading::NotAsked => "?".to_owned(),
             };
             let yes = ("yes".to_owned(), Tone::Good);
-            vec![slot, (id, Tone::Plain), (state, Tone::Plain), (os, Tone::Plain), yes]
+            vec![
+                slot,
+                (id, Tone::Plain),
+                (state, Tone::Plain),
+                (os, Tone::Plain),
+                yes,
+            ]
         }
         Err(_) if found.board.leased_by.is_some() => {
             let holder = found.board.leased_by.clone().unwrap_or_default();
-            vec![slot, dash(), dash(), dash(), (format!("in use by {holder}"), Tone::Unclear)]
+            vec![
+                slot,
+                dash(),
+                dash(),
+                dash(),
+                (format!("in use by {holder}"), Tone::Unclear),
+            ]
         }
         Err(error) => vec![slot, dash(), dash(), dash(), (format!("no: {error}"), Tone::Bad)],
     }
@@ -110,7 +133,11 @@ async fn list(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resul
     }
     let rows: Vec<_> = found.iter().map(|found| row(found, args)).collect();
     printer.result(&table(&HEAD, &rows));
-    Ok(if found.iter().all(|found| found.facts.is_ok()) { Exit::Good } else { Exit::NotGood })
+    Ok(if found.iter().all(|found| found.facts.is_ok()) {
+        Exit::Good
+    } else {
+        Exit::NotGood
+    })
 }
 
 /// One object of `--watch --json` for a board that left.
@@ -140,7 +167,11 @@ async fn watch(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resu
                 ));
             }
             Some(BenchEvent::Detached(slot)) => {
-                printer.object(&Gone { version: 1, kind: "gone", slot: &slot });
+                printer.object(&Gone {
+                    version: 1,
+                    kind: "gone",
+                    slot: &slot,
+                });
                 printer.result(&format!("{slot}  gone"));
             }
             Some(BenchEvent::Attached(board)) => {

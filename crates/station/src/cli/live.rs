@@ -25,7 +25,13 @@ pub(crate) struct Live {
 
 impl Live {
     pub(crate) const fn new(printer: Printer) -> Self {
-        Self { printer, picture: None, progress: BTreeMap::new(), drawn_lines: 0, drawn_at: None }
+        Self {
+            printer,
+            picture: None,
+            progress: BTreeMap::new(),
+            drawn_lines: 0,
+            drawn_at: None,
+        }
     }
 
     pub(crate) fn event(&mut self, event: &Event) {
@@ -74,12 +80,27 @@ impl Live {
             Some((label, place, total)) => format!("{place}/{total} {label}"),
             None => String::new(),
         };
-        let progress = self.progress.get(&slot.slot).filter(|progress| progress.total > 0);
-        let bytes = progress.map(|p| format!("{} %", p.done * 100 / p.total)).unwrap_or_default();
+        let progress = self
+            .progress
+            .get(&slot.slot)
+            .filter(|progress| progress.total > 0);
+        let bytes = progress
+            .map(|p| format!("{} %", p.done * 100 / p.total))
+            .unwrap_or_default();
         vec![
             (slot.slot.to_string(), Tone::Plain),
-            (slot.device.map(|device| device.short()).unwrap_or_else(|| "-".to_owned()), Tone::Faint),
-            (slot.serial.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string), Tone::Plain),
+            (
+                slot.device
+                    .map(|device| device.short())
+                    .unwrap_or_else(|| "-".to_owned()),
+                Tone::Faint,
+            ),
+            (
+                slot.serial
+                    .as_ref()
+                    .map_or_else(|| "-".to_owned(), ToString::to_string),
+                Tone::Plain,
+            ),
             (step, Tone::Plain),
             (bytes, Tone::Faint),
             (word, tone),

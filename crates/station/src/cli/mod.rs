@@ -58,6 +58,12 @@ fn on_host_thread<T>(work: impl Future<Output = T>) -> Result<T, Trouble> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Trouble::station("station.no-runtime", "the system gave no resources to begin with", &error))?;
+        .map_err(|error| {
+            Trouble::station(
+                "station.no-runtime",
+                "the system gave no resources to begin with",
+                &error,
+            )
+        })?;
     Ok(tokio::task::LocalSet::new().block_on(&runtime, work))
 }

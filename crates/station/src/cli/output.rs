@@ -115,7 +115,11 @@ impl Printer {
     pub(crate) fn redraw(&self, lines: usize, text: &str) {
         let stderr = std::io::stderr();
         let choice = self.choice(stderr.is_terminal());
-        let up = if lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
+        let up = if lines > 0 {
+            format!("\x1b[{lines}A\x1b[J")
+        } else {
+            String::new()
+        };
         let mut stream = AutoStream::new(stderr.lock(), choice);
         let _ = write!(stream, "{up}{text}");
         let _ = stream.flush();
@@ -129,7 +133,11 @@ impl Printer {
             kind: &'static str,
             error: &'a Told,
         }
-        self.object(&Line { version: 1, kind: "error", error: told });
+        self.object(&Line {
+            version: 1,
+            kind: "error",
+            error: told,
+        });
         self.note(&format!(
             "{} {}\n  code:   {}\n  blame:  {}\n  remedy: {}",
             Tone::Bad.paint("error:"),
@@ -156,13 +164,20 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<(String, Tone)>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(index, ((cell, tone), width))| {
-                let space = if index == last { 0 } else { width - cell.chars().count() };
+                let space = if index == last {
+                    0
+                } else {
+                    width - cell.chars().count()
+                };
                 format!("{}{}", tone.paint(cell), " ".repeat(space))
             })
             .collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(head.iter().map(|cell| (*cell, Tone::Faint)).collect())];
-    lines.extend(rows.iter().map(|row| line(row.iter().map(|(cell, tone)| (cell.as_str(), *tone)).collect())));
+    lines.extend(
+        rows.iter()
+            .map(|row| line(row.iter().map(|(cell, tone)| (cell.as_str(), *tone)).collect())),
+    );
     lines.join("\n")
 }

@@ -15,7 +15,11 @@ pub(crate) fn run(global: &Global, command: &PlanCommand, printer: &Printer) -> 
         PlanCommand::Check { plan } => check(global, plan, printer),
         PlanCommand::Explain { plan } => {
             let explanation = plan::explain(&program::read_plan(plan)?);
-            printer.object(&Explained { version: 1, kind: "plan-explanation", explanation: &explanation });
+            printer.object(&Explained {
+                version: 1,
+                kind: "plan-explanation",
+                explanation: &explanation,
+            });
             printer.result(explanation.to_string().trim_end());
             Ok(Exit::Good)
         }
@@ -47,8 +51,15 @@ struct Checked<'a> {
 fn check(global: &Global, path: &std::path::Path, printer: &Printer) -> Result<Exit, Trouble> {
     let (trust, supplies) = bench::supplies_of(&global.bench)?;
     let findings = program::check(path, &trust, supplies.as_ref())?;
-    let is_good = findings.iter().all(|finding| finding.severity != plan::Severity::Error);
-    printer.object(&Checked { version: 1, kind: "plan-check", is_good, findings: &findings });
+    let is_good = findings
+        .iter()
+        .all(|finding| finding.severity != plan::Severity::Error);
+    printer.object(&Checked {
+        version: 1,
+        kind: "plan-check",
+        is_good,
+        findings: &findings,
+    });
     for finding in &findings {
         let word = match finding.severity {
             plan::Severity::Error => Tone::Bad.paint("error:"),
@@ -56,7 +67,11 @@ fn check(global: &Global, path: &std::path::Path, printer: &Printer) -> Result<E
         };
         printer.result(&format!("{word} {finding}\n  remedy: {}", finding.help));
     }
-    let verdict = if is_good { Tone::Good.paint("the plan is good") } else { Tone::Bad.paint("the plan is refused") };
+    let verdict = if is_good {
+        Tone::Good.paint("the plan is good")
+    } else {
+        Tone::Bad.paint("the plan is refused")
+    };
     printer.result(&verdict);
     Ok(if is_good { Exit::Good } else { Exit::Refused })
 }

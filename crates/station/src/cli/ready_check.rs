@@ -24,7 +24,11 @@ use super::{bench, on_host_thread, records};
 pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        let releases = if args.os.is_empty() { Vec::new() } else { program::read_os_list(&args.os_list)? };
+        let releases = if args.os.is_empty() {
+            Vec::new()
+        } else {
+            program::read_os_list(&args.os_list)?
+        };
         let boards = choose(bench.bench.list().await?, args)?;
         let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
         let survey = Survey {
@@ -45,12 +49,22 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
 /// The boards that are meant. Several attached and none named is not a choice.
 fn choose(boards: Vec<BoardInfo>, args: &ReadyCheckArgs) -> Result<Vec<BoardInfo>, Trouble> {
     if !args.slot.is_empty() {
-        if let Some(slot) = args.slot.iter().find(|slot| !boards.iter().any(|board| board.slot == **slot)) {
+        if let Some(slot) = args
+            .slot
+            .iter()
+            .find(|slot| !boards.iter().any(|board| board.slot == **slot))
+        {
             // No fault of the station: exit codes say so.
             let error = lineside_link::LinkError::NoBoard { slot: slot.clone() };
-            return Err(Trouble { told: Told::of(&error), exit: Exit::NotGood });
+            return Err(Trouble {
+                told: Told::of(&error),
+                exit: Exit::NotGood,
+            });
         }
-        return Ok(boards.into_iter().filter(|board| args.slot.contains(&board.slot)).collect());
+        return Ok(boards
+            .into_iter()
+            .filter(|board| args.slot.contains(&board.slot))
+            .collect());
     }
     match boards.len() {
         0 => Err(Trouble::no_board()),
@@ -66,11 +80,19 @@ fn choose(boards: Vec<BoardInfo>, args: &ReadyCheckArgs) -> Result<Vec<BoardInfo
 
 /// What the command line expects of one device. Images named without their component take the one that the device
 /// lists them under, or, when it is locked, the one under which they were proven.
-fn expectation(args: &ReadyCheckArgs, releases: &[OsRelease], facts: &Facts, earlier: Option<&Earlier>) -> Expectation {
+fn expectation(
+    args: &ReadyCheckArgs,
+    releases: &[OsRelease],
+    facts: &Facts,
+    earlier: Option<&Earlier>,
+) -> Expectation {
     let listed = |wanted: ImageId| -> Option<ComponentId> {
         match facts.images.read() {
             Some(images) => {
-                let found = images.components.iter().find(|component| component.image == Some(wanted));
+                let found = images
+                    .components
+                    .iter()
+                    .find(|component| component.image == Some(wanted));
                 found.map(|component| component.component)
             }
             None => earlier.and_then(|earlier| earlier.component_of(wanted)),
@@ -118,23 +140,50 @@ fn report(
     let facts = match &found.facts {
         Ok(facts) => facts,
         Err(error) => {
-            let object =
-                Object { version: 1, kind: "ready-check", slot, is_ready: false, device: None, checks: &[], error: Some(error) };
+            let object = Object {
+                version: 1,
+                kind: "ready-check",
+                slot,
+                is_ready: false,
+                device: None,
+                checks: &[],
+                error: Some(error),
+            };
             printer.object(&object);
-            printer.result(&format!("{slot}  {}  {error}\n  remedy: {}", Tone::Bad.paint("FAIL"), error.help));
+            printer.result(&format!(
+                "{slot}  {}  {error}\n  remedy: {}",
+                Tone::Bad.paint("FAIL"),
+                error.help
+            ));
             return false;
         }
     };
     let earlier = proofs.get(&facts.device);
     // No act follows from this look: run and plan are of no account.
-    let run = RunFacts { run: RunId::from_bytes([0; 16]), plan: Digest::ZERO, is_every_needed_step_passed: false };
+    let run = RunFacts {
+        run: RunId::from_bytes([0; 16]),
+        plan: Digest::ZERO,
+        is_every_needed_step_passed: false,
+    };
     let judgement = judge(&expectation(args, releases, facts, earlier), facts, &run, earlier);
     let is_fine = |outcome: Outcome| outcome.is_good() || (args.allow_skipped && outcome == Outcome::Unknown);
     let is_ready = judgement.checks.iter().all(|check| is_fine(check.outcome));
     let device = Some(facts.device);
     let checks = &judgement.checks;
-    printer.object(&Object { version: 1, kind: "ready-check", slot, is_ready, device, checks, error: None });
-    let word = if is_ready { Tone::Good.paint("PASS") } else { Tone::Bad.paint("FAIL") };
+    printer.object(&Object {
+        version: 1,
+        kind: "ready-check",
+        slot,
+        is_ready,
+        device,
+        checks,
+        error: None,
+    });
+    let word = if is_ready {
+        Tone::Good.paint("PASS")
+    } else {
+        Tone::Bad.paint("FAIL")
+    };
     printer.result(&format!("{slot}  {}  {word}", facts.device.short()));
     for check in checks {
         let (word, tone) = match check.outcome {
@@ -142,7 +191,10 @@ fn report(
             Outcome::Fail => ("fail", Tone::Bad),
             _ => ("unknown", Tone::Unclear),
         };
-        let covered = check.covered_by.map(|run| format!(" (proven before by run {})", run.short())).unwrap_or_default();
+        let covered = check
+            .covered_by
+            .map(|run| format!(" (proven before by run {})", run.short()))
+            .unwrap_or_default();
         let said = if args.verbose || check.outcome != Outcome::Pass {
             format!(": expected {}, found {}", check.expected, check.found)
         } else {

@@ -8,9 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lineside_flow::interlock::Earlier;
-use lineside_records::{
-    Disk, RealDisk, RunFilter, RunRecord, View, verify, write_devices, write_runs,
-};
+use lineside_records::{Disk, RealDisk, RunFilter, RunRecord, View, verify, write_devices, write_runs};
 use lineside_terms::{DeviceId, Outcome, RunId};
 use serde::Serialize;
 
@@ -30,7 +28,12 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
         ));
     }
     match command {
-        RecordsCommand::List { device, serial, outcome, limit } => {
+        RecordsCommand::List {
+            device,
+            serial,
+            outcome,
+            limit,
+        } => {
             let filter = RunFilter {
                 device: device.map(|device| device.to_string()),
                 serial: serial.clone(),
@@ -60,14 +63,25 @@ pub(crate) fn proofs(global: &Global) -> BTreeMap<DeviceId, Earlier> {
     if !data::journal_folder(&folder).exists() {
         return BTreeMap::new();
     }
-    let Ok(view) = open_view(&folder) else { return BTreeMap::new() };
+    let Ok(view) = open_view(&folder) else {
+        return BTreeMap::new();
+    };
     let finished = view.devices().unwrap_or_default().into_iter();
     finished
         .filter_map(|device| Some((device.device, device.complete_run?)))
         .filter_map(|(device, run)| {
             let judgements = view.run(&run).ok()?.judgements;
-            let proven = judgements.into_iter().rfind(|judgement| judgement.outcome == Outcome::Pass)?;
-            Some((device, Earlier { device, run, checks: proven.checks }))
+            let proven = judgements
+                .into_iter()
+                .rfind(|judgement| judgement.outcome == Outcome::Pass)?;
+            Some((
+                device,
+                Earlier {
+                    device,
+                    run,
+                    checks: proven.checks,
+                },
+            ))
         })
         .collect()
 }
@@ -103,12 +117,20 @@ struct Object<'a, T: Serialize> {
 fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trouble> {
     let runs = view.runs(filter)?;
     for run in &runs {
-        printer.object(&Object { version: 1, kind: "run", content: run });
+        printer.object(&Object {
+            version: 1,
+            kind: "run",
+            content: run,
+        });
     }
     let rows: Vec<_> = runs
         .iter()
         .map(|run| {
-            let error = run.error.as_ref().map(|error| error.code.clone()).unwrap_or_default();
+            let error = run
+                .error
+                .as_ref()
+                .map(|error| error.code.clone())
+                .unwrap_or_default();
             vec![
                 (run.run.to_string(), Tone::Faint),
                 (run.started.clone(), Tone::Plain),
@@ -122,7 +144,10 @@ fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trou
     if rows.is_empty() {
         printer.note("no run is recorded that fits");
     } else {
-        printer.result(&table(&["run", "began", "serial", "device", "outcome", "error"], &rows));
+        printer.result(&table(
+            &["run", "began", "serial", "device", "outcome", "error"],
+            &rows,
+        ));
     }
     for intent in view.unresolved_intents()? {
         printer.note(&format!(
@@ -144,7 +169,11 @@ fn find(view: &View, name: &str) -> Result<RunId, Trouble> {
         )
     };
     if let Ok(serial) = name.parse() {
-        let filter = RunFilter { serial: Some(serial), limit: Some(1), ..RunFilter::default() };
+        let filter = RunFilter {
+            serial: Some(serial),
+            limit: Some(1),
+            ..RunFilter::default()
+        };
         if let Some(run) = view.runs(&filter)?.first() {
             return Ok(run.run);
         }
@@ -162,14 +191,26 @@ fn find(view: &View, name: &str) -> Result<RunId, Trouble> {
 
 fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
     let run: RunRecord = view.run(&find(view, name)?)?;
-    printer.object(&Object { version: 1, kind: "run", content: &run });
+    printer.object(&Object {
+        version: 1,
+        kind: "run",
+        content: &run,
+    });
     let about = &run.summary;
     let (word, tone) = word_of(about.outcome);
     printer.result(&format!("run      {}", about.run));
     printer.result(&format!("device   {}", about.device));
     printer.result(&format!("unit     {}, attempt {}", about.serial, about.attempt));
-    printer.result(&format!("plan     {} ({})", about.plan.short(), about.product.as_deref().unwrap_or("-")));
-    printer.result(&format!("began    {}, ended {}", about.started, about.ended.as_deref().unwrap_or("not yet")));
+    printer.result(&format!(
+        "plan     {} ({})",
+        about.plan.short(),
+        about.product.as_deref().unwrap_or("-")
+    ));
+    printer.result(&format!(
+        "began    {}, ended {}",
+        about.started,
+        about.ended.as_deref().unwrap_or("not yet")
+    ));
     printer.result(&format!("outcome  {}", tone.paint(&word)));
     if let Some(error) = &about.error {
         printer.result(&format!("error    {error}\nremedy   {}", error.help));
@@ -179,10 +220,16 @@ fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
         .iter()
         .map(|step| {
             let measured = step.measurements.iter().map(|m| {
-                let value = m.value.map_or_else(|| "no number".to_owned(), |value| value.to_string());
+                let value = m
+                    .value
+                    .map_or_else(|| "no number".to_owned(), |value| value.to_string());
                 format!("{} {value} {} {}", m.name, m.unit, m.outcome)
             });
-            let said = step.error.as_ref().map(ToString::to_string).or_else(|| step.note.clone());
+            let said = step
+                .error
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| step.note.clone());
             let said: Vec<String> = measured.chain(said).collect();
             vec![
                 (step.step.to_string(), Tone::Plain),
@@ -194,7 +241,9 @@ fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
         .collect();
     printer.result(&table(&["step", "try", "outcome", "said"], &rows));
     for intent in &run.intents {
-        let verdict = intent.verdict.map_or_else(|| "not known yet".to_owned(), |v| format!("{v:?}").to_lowercase());
+        let verdict = intent
+            .verdict
+            .map_or_else(|| "not known yet".to_owned(), |v| format!("{v:?}").to_lowercase());
         printer.result(&format!("intent   {}: {verdict}", intent.key));
     }
     Ok(Exit::Good)
@@ -257,7 +306,8 @@ fn check(folder: &Path, printer: &Printer) -> Result<Exit, Trouble> {
             Ok(Exit::Good)
         }
         Some(damage) => {
-            printer.result(&Tone::Bad.paint(&format!("damaged after event {}: {damage}", found.head.sequence)));
+            printer
+                .result(&Tone::Bad.paint(&format!("damaged after event {}: {damage}", found.head.sequence)));
             Ok(Exit::NotGood)
         }
     }

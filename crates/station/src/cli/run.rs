@@ -59,17 +59,28 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
     let cancel = Cancel::default();
     stop_on_ctrl_c(&cancel, *printer);
     let live = RefCell::new(Live::new(*printer));
-    let batch = Batch { program, serials, expected: args.expect };
-    let summary = batch::run(place, batch, history, &mut keeper, &cancel, |notice| match notice {
-        Notice::Durable(events) => {
-            for event in events {
-                printer.object(event);
-                live.borrow_mut().event(event);
+    let batch = Batch {
+        program,
+        serials,
+        expected: args.expect,
+    };
+    let summary = batch::run(
+        place,
+        batch,
+        history,
+        &mut keeper,
+        &cancel,
+        |notice| match notice {
+            Notice::Durable(events) => {
+                for event in events {
+                    printer.object(event);
+                    live.borrow_mut().event(event);
+                }
             }
-        }
-        Notice::Picture(picture) => live.borrow_mut().picture(picture),
-        Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
-    })
+            Notice::Picture(picture) => live.borrow_mut().picture(picture),
+            Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
+        },
+    )
     .await?;
     live.borrow_mut().end();
     // Everything is durable; a journal that failed has said so in the summary.
@@ -77,7 +88,10 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
     show(&summary, printer);
     // The view is for looking; when it cannot be made now it is made when somebody looks.
     if let Err(trouble) = records::open_view(&folder) {
-        printer.note(&format!("note: the view was not brought up to date: {}", trouble.told));
+        printer.note(&format!(
+            "note: the view was not brought up to date: {}",
+            trouble.told
+        ));
     }
     if let Some(error) = &summary.store_error {
         printer.told(error);
@@ -106,7 +120,10 @@ fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer) {
     });
 }
 
-#[expect(clippy::exit, reason = "a second Ctrl-C means now; a kill at any moment is safe by design")]
+#[expect(
+    clippy::exit,
+    reason = "a second Ctrl-C means now; a kill at any moment is safe by design"
+)]
 fn stop_process() -> ! {
     std::process::exit(Exit::Stopped as i32)
 }
@@ -142,12 +159,29 @@ fn show(summary: &Summary, printer: &Printer) {
         .iter()
         .map(|slot| {
             let (word, tone) = super::live::standing(slot);
-            let took = slot.took.map(|took| format!("{:.1} s", took.as_secs_f64())).unwrap_or_default();
-            let remedy = slot.error.as_ref().map(|error| format!("{error} {}", error.help)).unwrap_or_default();
+            let took = slot
+                .took
+                .map(|took| format!("{:.1} s", took.as_secs_f64()))
+                .unwrap_or_default();
+            let remedy = slot
+                .error
+                .as_ref()
+                .map(|error| format!("{error} {}", error.help))
+                .unwrap_or_default();
             vec![
                 (slot.slot.to_string(), Tone::Plain),
-                (slot.device.map(|device| device.short()).unwrap_or_else(|| "-".to_owned()), Tone::Plain),
-                (slot.serial.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string), Tone::Plain),
+                (
+                    slot.device
+                        .map(|device| device.short())
+                        .unwrap_or_else(|| "-".to_owned()),
+                    Tone::Plain,
+                ),
+                (
+                    slot.serial
+                        .as_ref()
+                        .map_or_else(|| "-".to_owned(), ToString::to_string),
+                    Tone::Plain,
+                ),
                 (word, tone),
                 (took, Tone::Plain),
                 (remedy, Tone::Plain),
@@ -157,7 +191,10 @@ fn show(summary: &Summary, printer: &Printer) {
     if rows.is_empty() {
         printer.result("no board is there");
     } else {
-        printer.result(&table(&["slot", "device", "serial", "outcome", "time", "what to do"], &rows));
+        printer.result(&table(
+            &["slot", "device", "serial", "outcome", "time", "what to do"],
+            &rows,
+        ));
     }
     let (passed, expected) = (picture.passed(), summary.expected);
     let tone = if summary.is_pass() { Tone::Good } else { Tone::Bad };
@@ -173,15 +210,28 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
             let device = event.device.map(|device| device.short()).unwrap_or_default();
             format!("run {attempt} of unit {serial}, device {device}")
         }
-        Body::StepEnded { step, outcome, note, error, .. } => {
+        Body::StepEnded {
+            step,
+            outcome,
+            note,
+            error,
+            ..
+        } => {
             let said = error.as_ref().map(ToString::to_string).or_else(|| note.clone());
-            format!("{step}: {outcome}{}", said.map(|said| format!(" ({said})")).unwrap_or_default())
+            format!(
+                "{step}: {outcome}{}",
+                said.map(|said| format!(" ({said})")).unwrap_or_default()
+            )
         }
         Body::Intended { intent } => format!("about to do {}", intent.key),
         Body::Decided { key, verdict, .. } => format!("{key}: {}", format!("{verdict:?}").to_lowercase()),
         Body::RunEnded { outcome, .. } => format!("unit done: {outcome}"),
-        Body::RunInterrupted { error } | Body::Unresponsive { error, .. } | Body::Held { error, .. } => error.to_string(),
-        Body::AlreadyComplete { earlier, serial, .. } => format!("unit {serial} is complete (run {})", earlier.short()),
+        Body::RunInterrupted { error } | Body::Unresponsive { error, .. } | Body::Held { error, .. } => {
+            error.to_string()
+        }
+        Body::AlreadyComplete { earlier, serial, .. } => {
+            format!("unit {serial} is complete (run {})", earlier.short())
+        }
         Body::RunContinued { step, .. } => format!("goes on with {step}"),
         Body::BoardGone { .. } => "the board is gone".to_owned(),
         _ => return None,

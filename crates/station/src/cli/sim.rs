@@ -8,10 +8,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use lineside_link::Clock;
-use lineside_link::remote::control::{Control, ask as ask_line};
 use lineside_link::remote::Lending;
-use lineside_simulator::control::{Answer, Question};
+use lineside_link::remote::control::{Control, ask as ask_line};
+use lineside_simulator::control::{Answer, BoardTruth, Question};
 use lineside_simulator::{FaultScript, OsProfile, WorldConfig};
+use serde::Serialize;
 
 use super::args::{SimArgs, SimCommand};
 use super::bench::{ABOUT_FILE, About, CA_FILE, pace_of, start_world};
@@ -29,7 +30,11 @@ pub(crate) fn run(args: &SimArgs, printer: &Printer) -> Result<Exit, Trouble> {
             }
             (Some(SimCommand::Ask { dir, board }), _) => ask(dir, *board, printer).await,
             (None, Some(dir)) => serve(args, dir, printer).await,
-            (None, None) => Err(Trouble::usage("sim.no-folder", "no folder is named", "Name one with --dir.")),
+            (None, None) => Err(Trouble::usage(
+                "sim.no-folder",
+                "no folder is named",
+                "Name one with --dir.",
+            )),
         }
     })?
 }
@@ -43,12 +48,17 @@ fn word<T: serde::de::DeserializeOwned>(what: &str, word: &str) -> Result<T, Tro
 
 fn config(args: &SimArgs) -> Result<WorldConfig, Trouble> {
     let os_profile: OsProfile = word("OS profile", &args.os_profile)?;
-    let pace = pace_of(&args.pace).map_err(|error| Trouble::usage("sim.word", &error, "Take one of these."))?;
+    let pace =
+        pace_of(&args.pace).map_err(|error| Trouble::usage("sim.word", &error, "Take one of these."))?;
     let faults = match &args.faults {
         None => FaultScript::default(),
         Some(path) => {
             let refused = |message: &str, cause: &dyn std::fmt::Display| {
-                Trouble::usage("sim.faults", &format!("{message} {}: {cause}", path.display()), "Correct the file.")
+                Trouble::usage(
+                    "sim.faults",
+                    &format!("{message} {}: {cause}", path.display()),
+                    "Correct the file.",
+                )
             };
             let text = std::fs::read_to_string(path).map_err(|error| refused("could not read", &error))?;
             serde_json::from_str(&text).map_err(|error| refused("no fault script is in", &error))?
@@ -74,7 +84,11 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
     let lending = Lending::bind(dir)?;
     let control = Control::bind(dir)?;
     let world = start_world(config, Clock::precise())?;
-    let about = serde_json::to_string(&About { version: 1, seed: args.seed }).expect("two numbers are always JSON");
+    let about = serde_json::to_string(&About {
+        version: 1,
+        seed: args.seed,
+    })
+    .expect("two numbers are always JSON");
     std::fs::write(dir.join(CA_FILE), world.ca_pem()).map_err(folder)?;
     std::fs::write(dir.join(ABOUT_FILE), about).map_err(folder)?;
     let bench = Rc::new(world.bench());
@@ -91,6 +105,15 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
     Ok(Exit::Good)
 }
 
+/// One object of `ask --json`.
+#[derive(Serialize)]
+struct Object<'a> {
+    version: u32,
+    kind: &'static str,
+    #[serde(flatten)]
+    board: &'a BoardTruth,
+}
+
 async fn ask(dir: &Path, board: Option<usize>, printer: &Printer) -> Result<Exit, Trouble> {
     let question = serde_json::to_string(&Question::Boards { board }).expect("a question is always JSON");
     let line = ask_line(dir, &question).await?;
@@ -98,13 +121,26 @@ async fn ask(dir: &Path, board: Option<usize>, printer: &Printer) -> Result<Exit
         .map_err(|error| Trouble::station("sim.answer", "the bench's answer cannot be read", &error))?;
     let boards = match answer {
         Answer::Boards { boards } => boards,
-        Answer::Refused(told) => return Err(Trouble { told, exit: Exit::Usage }),
+        Answer::Refused(told) => {
+            return Err(Trouble {
+                told,
+                exit: Exit::Usage,
+            });
+        }
         Answer::Done | Answer::World { .. } => {
-            return Err(Trouble::station("sim.answer", "the bench answered something else", &"no list of boards"));
+            return Err(Trouble::station(
+                "sim.answer",
+                "the bench answered something else",
+                &"no list of boards",
+            ));
         }
     };
     for board in &boards {
-        printer.object(board);
+        printer.object(&Object {
+            version: 1,
+            kind: "simulated-board",
+            board,
+        });
     }
     let rows: Vec<_> = boards
         .iter()
@@ -125,7 +161,17 @@ async fn ask(dir: &Path, board: Option<usize>, printer: &Printer) -> Result<Exit
             .to_vec()
         })
         .collect();
-    let head = ["board", "slot", "device", "state", "asked", "applied", "refused", "wrong target", "kills"];
+    let head = [
+        "board",
+        "slot",
+        "device",
+        "state",
+        "asked",
+        "applied",
+        "refused",
+        "wrong target",
+        "kills",
+    ];
     printer.result(&table(&head, &rows));
     Ok(Exit::Good)
 }

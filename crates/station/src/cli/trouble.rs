@@ -17,7 +17,13 @@ pub(crate) struct Trouble {
 impl Trouble {
     /// Trouble of the station itself.
     pub(crate) fn station(code: &str, message: &str, cause: &dyn std::fmt::Display) -> Self {
-        Self::new(Exit::Station, Blame::Station, code, &format!("{message}: {cause}"), "Mend that and run the command again.")
+        Self::new(
+            Exit::Station,
+            Blame::Station,
+            code,
+            &format!("{message}: {cause}"),
+            "Mend that and run the command again.",
+        )
     }
 
     /// A command line that asks for something that is not there.
@@ -28,16 +34,30 @@ impl Trouble {
     /// There is nothing to work on: not good, whatever was asked.
     pub(crate) fn no_board() -> Self {
         let help = "Check cable, power and --bench.";
-        Self::new(Exit::NotGood, Blame::Board, "station.no-board", "no board is there", help)
+        Self::new(
+            Exit::NotGood,
+            Blame::Board,
+            "station.no-board",
+            "no board is there",
+            help,
+        )
     }
 
     pub(crate) fn new(exit: Exit, blame: Blame, code: &str, message: &str, help: &str) -> Self {
-        let told = Told { code: code.to_owned(), message: message.to_owned(), help: help.to_owned(), blame };
+        let told = Told {
+            code: code.to_owned(),
+            message: message.to_owned(),
+            help: help.to_owned(),
+            blame,
+        };
         Self { told, exit }
     }
 
     fn of(error: &dyn Explain, exit: Exit) -> Self {
-        Self { told: Told::of(error), exit }
+        Self {
+            told: Told::of(error),
+            exit,
+        }
     }
 }
 

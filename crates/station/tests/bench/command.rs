@@ -1,0 +1,291 @@
+//! Running the command: with time-outs, with every line told as it comes, and ended for sure.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take on a machine that is busy with other things. Whoever waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How soon [`until`] asks again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::park_timeout(AGAIN);
+    }
+}
+
+/// One `lineside …` that is about to be started.
+pub(crate) struct Lineside {
+    command: Command,
+}
+
+impl Lineside {
+    /// With these words after `lineside`, in this folder, and without what the environment of the tests may say.
+    pub(crate) fn new<S: AsRef<OsStr>>(folder: &Path, words: impl IntoIterator<Item = S>) -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_lineside")), folder).words(words)
+    }
+
+    /// A shell script in which `"$0"` is `lineside`.
+    pub(crate) fn script(folder: &Path, script: &str) -> Self {
+        Self::of(Command::new("sh"), folder).words(["-c", script, env!("CARGO_BIN_EXE_lineside")])
+    }
+
+    fn of(mut command: Command, folder: &Path) -> Self {
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("LINESIDE_") || name.contains("COLOR") {
+                command.env_remove(&*name);
+            }
+        }
+        command
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command }
+    }
+
+    fn words<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
+        self.command.args(words);
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn start(mut self) -> Running {
+        let shown = format!("{:?}", self.command);
+        let mut child = self
+            .command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let (heard, lines) = channel();
+        listen(child.stdout.take().unwrap(), heard.clone(), Line::Out);
+        listen(child.stderr.take().unwrap(), heard, Line::Err);
+        Running {
+            shown,
+            child,
+            lines,
+            stdout: String::new(),
+            stderr: String::new(),
+        }
+    }
+
+    /// With nobody who listens: both pipes are closed before it can say anything.
+    pub(crate) fn to_closed_pipes(mut self) -> ExitStatus {
+        let mut child = self.command.spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        until("it ends with its pipes closed", || child.try_wait().unwrap())
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn done(self) -> Done {
+        self.start().done()
+    }
+}
+
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+/// A thread for each pipe: nothing else tells of lines and their end on every system.
+fn listen(pipe: impl Read + Send + 'static, heard: Sender<Line>, of: fn(String) -> Line) {
+    thread::spawn(move || {
+        let mut pipe = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+            let text = String::from_utf8(std::mem::take(&mut line)).expect("it speaks UTF-8");
+            if heard.send(of(text)).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+/// One that runs. It is killed when it is dropped.
+pub(crate) struct Running {
+    shown: String,
+    child: Child,
+    lines: Receiver<Line>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Running {
+    /// The next line of either kind, `None` when it has closed both.
+    #[track_caller]
+    fn line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(PATIENCE) {
+            Ok(Line::Out(line)) => {
+                self.stdout.push_str(&line);
+                Some(line)
+            }
+            Ok(Line::Err(line)) => {
+                self.stderr.push_str(&line);
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!(
+                    "{} says nothing more after\n{}\n{}",
+                    self.shown, self.stdout, self.stderr
+                )
+            }
+        }
+    }
+
+    /// Waits for a line like this; false when it ends without one.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, mut is_wanted: impl FnMut(&str) -> bool) -> bool {
+        while let Some(line) = self.line() {
+            if is_wanted(&line) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for a line that contains this; false when it ends without one.
+    #[track_caller]
+    pub(crate) fn says(&mut self, wanted: &str) -> bool {
+        self.hears(|line| line.contains(wanted))
+    }
+
+    /// Asks it to end, as Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    /// Asks it to end, as the system does.
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success(), "kill {signal} of {}", self.shown);
+    }
+
+    /// Ends it without asking, as a power cut does, and hears what it had said.
+    pub(crate) fn kill(mut self) -> Done {
+        self.child.kill().unwrap();
+        self.done()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn done(mut self) -> Done {
+        while self.line().is_some() {}
+        let status = until("it ends", || self.child.try_wait().unwrap());
+        let take = std::mem::take::<String>;
+        Done {
+            shown: take(&mut self.shown),
+            status,
+            stdout: take(&mut self.stdout),
+            stderr: take(&mut self.stderr),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What one said, and how it ended.
+pub(crate) struct Done {
+    shown: String,
+    status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    /// It ended with this exit code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{self:?}");
+        self
+    }
+
+    /// It ended with this exit code and told of this error, with a remedy.
+    #[track_caller]
+    pub(crate) fn fails(self, exit: i32, code: &str) -> Self {
+        let done = self.exits(exit);
+        assert!(
+            done.stderr.contains("error: ") && done.stderr.contains("\n  remedy: "),
+            "{done:?}"
+        );
+        assert!(done.stderr.contains(&format!("\n  code:   {code}\n")), "{done:?}");
+        done
+    }
+
+    /// Standard output as objects, one a line and nothing else.
+    #[track_caller]
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        let objects = self
+            .stdout
+            .lines()
+            .map(serde_json::from_str)
+            .collect::<Result<Vec<Value>, _>>();
+        let objects = objects.unwrap_or_else(|error| panic!("{error} in {self:?}"));
+        for object in &objects {
+            assert!(object["version"].is_u64(), "no version in {object}");
+        }
+        objects
+    }
+
+    /// The only object.
+    #[track_caller]
+    pub(crate) fn object(&self) -> Value {
+        let [object] = self
+            .objects()
+            .try_into()
+            .unwrap_or_else(|objects| panic!("not one object: {objects:?}"));
+        object
+    }
+
+    /// Both outputs contain this text nowhere.
+    #[track_caller]
+    pub(crate) fn never_says(&self, text: &str) {
+        assert!(
+            !self.stdout.contains(text) && !self.stderr.contains(text),
+            "it says {text}: {self:?}"
+        );
+    }
+}
+
+impl std::fmt::Debug for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}\n{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.shown, self.status, self.stdout, self.stderr
+        )
+    }
+}

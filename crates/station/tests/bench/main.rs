@@ -1,0 +1,18 @@
+//! Sessions that need a bench: the command as people and programs use it, mostly against `lineside sim` in a process of
+//! its own. Each story begins on a floor of its own (a folder with the sample plan), so they run side by side.
+//!
+//! Nothing here waits for time: [`command::until`] asks again until something is so, and gives up loudly.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod command;
+mod floor;
+mod sim;
+
+mod interruption;
+mod output;
+mod ready_check;
+mod records;
+mod refusals;
+mod sharing;
+mod tray;
+mod trouble;

@@ -1,0 +1,68 @@
+//! `lineside sim` in a process of its own: boards that keep what was done to them, and a judge of it.
+
+use serde_json::Value;
+
+use crate::command::{Done, Running};
+use crate::floor::Floor;
+
+/// A simulated bench in the folder `bench`. It is killed when it is dropped.
+pub(crate) struct Sim<'a> {
+    floor: &'a Floor,
+    running: Running,
+}
+
+impl<'a> Sim<'a> {
+    /// With so many boards, ready to be leased.
+    pub(crate) fn start(floor: &'a Floor, boards: usize) -> Self {
+        Self::start_with(floor, boards, "")
+    }
+
+    /// With more words for `lineside sim`.
+    #[track_caller]
+    pub(crate) fn start_with(floor: &'a Floor, boards: usize, words: &str) -> Self {
+        let mut running = floor.start(&format!("sim --boards {boards} --dir bench {words}"));
+        assert!(running.says("ready"), "{:?}", running.done());
+        Self { floor, running }
+    }
+
+    /// What its boards truly are, and what was asked of them.
+    #[track_caller]
+    pub(crate) fn ask(&self) -> Vec<Value> {
+        self.floor.run("sim ask --dir bench --json").exits(0).objects()
+    }
+
+    /// A counter of one board.
+    #[track_caller]
+    pub(crate) fn count(&self, board: usize, counter: &str) -> u64 {
+        let boards = self.ask();
+        boards[board]["counters"][counter]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no {counter} in {}", boards[board]))
+    }
+
+    /// The judge's word on a board that was locked: asked for once, done once, and nothing reached the wrong device.
+    #[track_caller]
+    pub(crate) fn assert_locked_once(&self, board: usize) {
+        let truth = &self.ask()[board];
+        assert_eq!(truth["state"], "DeviceComplete", "{truth}");
+        let counters = &truth["counters"];
+        assert_eq!(counters["irreversible_asked"], 1, "{truth}");
+        assert_eq!(counters["irreversible_applied"], 1, "{truth}");
+        assert_eq!(counters["irreversible_refused"], 0, "{truth}");
+        assert_eq!(counters["wrong_target_writes"], 0, "{truth}");
+    }
+
+    /// Nothing irreversible was even asked for.
+    #[track_caller]
+    pub(crate) fn assert_untouched(&self, board: usize, state: &str) {
+        let truth = &self.ask()[board];
+        assert_eq!(truth["state"], state, "{truth}");
+        assert_eq!(truth["counters"]["irreversible_asked"], 0, "{truth}");
+    }
+
+    /// Asks it to end.
+    pub(crate) fn stop(self) -> Done {
+        self.running.terminate();
+        self.running.done()
+    }
+}
