@@ -334,9 +334,7 @@ impl Slot {
                 let restarted_at = hands.restarted_at.take();
                 hands.connect(restarted_at, ceiling).await?;
                 let read_at = hands.now();
-                let device = hands
-                    .verified()
-                    .ok_or(DeviceError::Link(LinkError::Departed))?;
+                let device = hands.verified().ok_or(DeviceError::Link(LinkError::Departed))?;
                 let state = device.manufacturing_state().await?;
                 Ok((*device.id(), state, device.security(), read_at))
             };
@@ -507,10 +505,12 @@ impl Slot {
 /// Whoever had the board before may have died while it held the chip in reset: the lines stay as they were left. A board
 /// without lines cannot have been left so.
 fn let_go(board: &mut dyn Board) -> Result<(), LinkError> {
-    [Line::RecoveryStrap, Line::Reset].into_iter().try_for_each(|line| match board.set_line(line, false) {
-        Err(LinkError::Lacking { .. }) => Ok(()),
-        driven => driven,
-    })
+    [Line::RecoveryStrap, Line::Reset]
+        .into_iter()
+        .try_for_each(|line| match board.set_line(line, false) {
+            Err(LinkError::Lacking { .. }) => Ok(()),
+            driven => driven,
+        })
 }
 
 /// What people are told. Where the bench itself says why, as of a board that somebody else has, nobody needs to hear of a

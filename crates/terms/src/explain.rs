@@ -78,7 +78,12 @@ impl Told {
             }
             source = cause.source();
         }
-        Self { code: error.code().to_owned(), message, help: error.help(), blame: error.blame() }
+        Self {
+            code: error.code().to_owned(),
+            message,
+            help: error.help(),
+            blame: error.blame(),
+        }
     }
 }
 

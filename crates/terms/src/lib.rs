@@ -17,7 +17,8 @@ mod time;
 
 pub use explain::{Blame, Explain, Told};
 pub use ids::{
-    BootId, ComponentId, DeviceId, Digest, Epoch, ImageId, ParseIdError, RunId, SlotPath, StationName, StepId, UnitSerial,
+    BootId, ComponentId, DeviceId, Digest, Epoch, ImageId, ParseIdError, RunId, SlotPath, StationName,
+    StepId, UnitSerial,
 };
 pub use outcome::{Effect, Outcome};
 pub use state::{Capability, ImageType, ManufacturingState, SecurityState};

@@ -41,10 +41,20 @@ impl FromStr for ManufacturingState {
     type Err = String;
     /// Reads the word in any case, as people type it.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Blank, Self::Module1Complete, Self::DeviceComplete, Self::Unknown]
-            .into_iter()
-            .find(|state| state.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| format!("`{}` is not Blank, Module1Complete or DeviceComplete", text.escape_default()))
+        [
+            Self::Blank,
+            Self::Module1Complete,
+            Self::DeviceComplete,
+            Self::Unknown,
+        ]
+        .into_iter()
+        .find(|state| state.as_str().eq_ignore_ascii_case(text))
+        .ok_or_else(|| {
+            format!(
+                "`{}` is not Blank, Module1Complete or DeviceComplete",
+                text.escape_default()
+            )
+        })
     }
 }
 
@@ -204,7 +214,13 @@ mod tests {
 
     #[test]
     fn a_new_security_word_is_unknown_not_an_error() {
-        assert_eq!(serde_json::from_str::<SecurityState>("\"SECURE\"").unwrap(), SecurityState::Secure);
-        assert_eq!(serde_json::from_str::<SecurityState>("\"NOVEL\"").unwrap(), SecurityState::Unknown);
+        assert_eq!(
+            serde_json::from_str::<SecurityState>("\"SECURE\"").unwrap(),
+            SecurityState::Secure
+        );
+        assert_eq!(
+            serde_json::from_str::<SecurityState>("\"NOVEL\"").unwrap(),
+            SecurityState::Unknown
+        );
     }
 }
