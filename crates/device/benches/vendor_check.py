@@ -19,9 +19,13 @@ ADDRESS = ("192.168.35.2", 443)
 def serve(folder):
     import ssl
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    from socketserver import TCPServer
 
+    answers = {}
     with open(os.path.join(folder, "answers.txt"), encoding="utf-8") as lines:
-        answers = dict((path, (int(status), body.encode())) for path, status, body in (line.rstrip("\n").split("\t", 2) for line in lines))
+        for line in lines:
+            path, status, body = line.rstrip("\n").split("\t", 2)
+            answers[path] = (int(status), body.encode())
 
     class Device(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -40,6 +44,11 @@ def serve(folder):
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+
+        def server_bind(self):
+            # Without looking for the address's name, which nobody answers here.
+            TCPServer.server_bind(self)
+            self.server_name, self.server_port = self.server_address
 
         def get_request(self):
             connection, peer = super().get_request()
@@ -69,7 +78,8 @@ def check(releases, wanted):
     assert listed == [], listed
     components = image.get_images()["components"]
     held = {(part["uid"].lower(), part["images"][0]["uid"].lower()) for part in components if part["images"]}
-    running = next(entry["name"] for entry in releases if all((part["cid"].lower(), part["iid"].lower()) in held for part in entry["images"]))
+    is_held = lambda part: (part["cid"].lower(), part["iid"].lower()) in held
+    running = next(entry["name"] for entry in releases if all(map(is_held, entry["images"])))
     assert running == wanted, running
     customer = [part for part in components if part["image_type"] == 10]
     assert customer == [], customer

@@ -32,7 +32,7 @@ fn cancel_at(moment: Moment, boards: usize) -> Vec<String> {
         match slot.standing {
             Standing::Ended(outcome) if outcome.is_good() => codes.push("passed".to_owned()),
             Standing::Interrupted | Standing::Held | Standing::Unresponsive => {
-                let error = slot.error.as_ref().unwrap();
+                let error = slot.error.as_ref().expect("a slot that is held says why");
                 assert!(error.help.len() > 20, "{context}: {error:?}");
                 codes.push(error.code.clone());
             }

@@ -1,6 +1,8 @@
 //! Bad plans, lists and packages are refused before anything runs, each with a code and a remedy; and the one secret
 //! that a plan has is in no error, no event, no picture and no debug output.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::rc::Rc;

@@ -26,6 +26,8 @@ pub enum Fate {
     Cancel,
     /// The disk goes bad, in this way.
     Disk(DiskFault),
+    /// What [`Cutter::hand`] was given is done to the world.
+    Hand,
 }
 
 /// How a disk goes bad while a start runs.
@@ -85,6 +87,7 @@ struct State {
     waker: RefCell<Option<Waker>>,
     disk: RefCell<Option<FakeDisk>>,
     cancel: RefCell<Option<Cancel>>,
+    hand: RefCell<Option<Box<dyn FnOnce()>>>,
 }
 
 impl Cutter {
@@ -93,6 +96,12 @@ impl Cutter {
         self.0.moment.set(moment);
         self.0.fate.set(Some(fate));
         self.0.seed.set(seed);
+    }
+
+    /// Lets somebody do something to the world when the next start comes to this.
+    pub fn hand(&self, moment: Moment, hand: impl FnOnce() + 'static) {
+        self.at(moment, Fate::Hand, 0);
+        *self.0.hand.borrow_mut() = Some(Box::new(hand));
     }
 
     /// What has not happened yet does not happen.
@@ -140,6 +149,11 @@ impl Cutter {
         match self.0.fate.take() {
             Some(Fate::Cancel) => {
                 self.0.cancel.borrow().as_ref().unwrap().ask();
+                false
+            }
+            Some(Fate::Hand) => {
+                let hand = self.0.hand.borrow_mut().take();
+                hand.unwrap()();
                 false
             }
             Some(Fate::Disk(fault)) => {

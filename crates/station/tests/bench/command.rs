@@ -89,7 +89,7 @@ impl Lineside {
     }
 
     /// With nobody who listens: both pipes are closed before it can say anything.
-    pub(crate) fn to_closed_pipes(mut self) -> ExitStatus {
+    pub(crate) fn into_closed_pipes(mut self) -> ExitStatus {
         let mut child = self.command.spawn().unwrap();
         drop((child.stdout.take(), child.stderr.take()));
         until("it ends with its pipes closed", || child.try_wait().unwrap())

@@ -58,7 +58,7 @@ fn nobody_has_to_listen() {
         ("devices --bench nonsense", 2),
         ("plan check nowhere.toml --json", 4),
     ] {
-        let status = floor.lineside(words).to_closed_pipes();
+        let status = floor.lineside(words).into_closed_pipes();
         assert_eq!(status.code(), Some(code), "{words}");
     }
     // A run goes on: what it does is recorded, whoever listens.
@@ -66,7 +66,7 @@ fn nobody_has_to_listen() {
     for (json, data) in [("", "a"), ("--json", "b")] {
         let words = format!("run {plan} --bench sim:1 --data {data} --serials {SERIALS} --expect 1 {json}");
         assert_eq!(
-            floor.lineside(&words).to_closed_pipes().code(),
+            floor.lineside(&words).into_closed_pipes().code(),
             Some(0),
             "{words}"
         );
