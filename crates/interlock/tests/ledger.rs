@@ -287,12 +287,11 @@ proptest! {
                         in_flight = None;
                     }
                     let cause = if clean { EpochCause::Reset } else { EpochCause::LinkLost };
-                    if let Some((intent, verdict)) = history.last_mut() {
-                        if let Some(said) = ledger.verdict(&intent.key, &look(1, epoch, cause, real)) {
+                    if let Some((intent, verdict)) = history.last_mut()
+                        && let Some(said) = ledger.verdict(&intent.key, &look(1, epoch, cause, real)) {
                             ledger.record_verdict(&intent.key, said).unwrap();
                             *verdict = Some(said);
                         }
-                    }
                 }
                 Move::Restart => {
                     ledger = Ledger::new();

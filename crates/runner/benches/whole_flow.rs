@@ -32,7 +32,7 @@ use lineside_link::remote::{Lending, RemoteBench};
 use lineside_link::{Bench, Clock, run_simulated};
 use lineside_records::{Disk, FakeDisk, Journal, RealDisk};
 use lineside_runner::batch::{self, Patience};
-use lineside_runner::{Batch, Cancel, Keeper, Place, Program, Summary, Supplies, WallClock};
+use lineside_runner::{Batch, Cancel, Keeper, Place, Program, Serials, Summary, Supplies, WallClock};
 use lineside_simulator::{World, WorldConfig};
 use lineside_terms::{BootId, SlotPath, StationName, UnitSerial};
 
@@ -273,11 +273,17 @@ fn world(boards: usize, clock: Clock) -> World {
     World::new(config, clock).unwrap()
 }
 
-fn serials(slots: impl Iterator<Item = SlotPath>) -> BTreeMap<SlotPath, UnitSerial> {
-    slots
-        .enumerate()
-        .map(|(index, slot)| (slot, format!("TH-{index:04}").parse().unwrap()))
-        .collect()
+fn serials(slots: impl Iterator<Item = SlotPath>) -> Serials {
+    let by_slot: BTreeMap<SlotPath, UnitSerial> = {
+        slots
+            .enumerate()
+            .map(|(index, slot)| (slot, format!("TH-{index:04}").parse().unwrap()))
+            .collect()
+    };
+    Serials {
+        count: by_slot.len(),
+        by_slot,
+    }
 }
 
 fn station() -> StationName {

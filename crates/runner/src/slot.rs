@@ -150,6 +150,10 @@ impl Default for Patience {
 /// times that is patient).
 const FOUND: Duration = Duration::from_secs(30);
 
+/// How much later than its wires the bench may notice that a board is gone. Systems tell within some hundred
+/// milliseconds; nothing is lost by waiting.
+const DEPARTURE: Duration = Duration::from_secs(2);
+
 /// The board in one hand, the connection in the other.
 pub(crate) struct Hands {
     clock: Clock,
@@ -261,6 +265,7 @@ impl Slot {
                     step,
                 } => {
                     let report = self.perform(&mut hands, device, step).await;
+                    self.leave_time_to_hear(&report).await;
                     tell(Input::Performed {
                         slot: self.path.clone(),
                         epoch,
@@ -435,6 +440,18 @@ impl Slot {
         report
     }
 
+    /// A wire that ends is the first sign of a pulled plug, and the bench tells it a moment later. It must have its say
+    /// first: a board that was unplugged is no trial that went wrong.
+    async fn leave_time_to_hear(&self, report: &Report) {
+        let is_departed = report
+            .error
+            .as_ref()
+            .is_some_and(|error| error.code == LinkError::Departed.code());
+        if is_departed {
+            self.common.wall.clock().sleep(DEPARTURE).await;
+        }
+    }
+
     async fn read_facts(&self, hands: &mut Option<Hands>, epoch: Epoch, run: RunId) -> Input {
         let slot = self.path.clone();
         let read = match hands.as_mut().and_then(Hands::verified) {
@@ -447,12 +464,16 @@ impl Slot {
                 run,
                 facts: Box::new(facts),
             },
-            Err(trouble) => Input::Performed {
-                slot,
-                epoch,
-                run,
-                report: trouble.report(),
-            },
+            Err(trouble) => {
+                let report = trouble.report();
+                self.leave_time_to_hear(&report).await;
+                Input::Performed {
+                    slot,
+                    epoch,
+                    run,
+                    report,
+                }
+            }
         }
     }
 

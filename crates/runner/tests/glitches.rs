@@ -2,6 +2,7 @@
 //! unit is finished in the end, and nothing irreversible is asked again unless a look has shown that it did not happen.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "how much was tried is worth knowing")]
 
 mod support;
 
@@ -52,6 +53,7 @@ fn glitch_at(glitch: Glitch, nth: u64, times: DeviceTimes, told: &mut BTreeMap<S
                 .unwrap();
         }
     }
+    let device = floor.truth(0).device_id;
     let world = floor.world.clone();
     let moment = Moment::Output {
         nth,
@@ -65,6 +67,10 @@ fn glitch_at(glitch: Glitch, nth: u64, times: DeviceTimes, told: &mut BTreeMap<S
         for board in 0..boards {
             // No effect where it is in.
             floor.world.plug(board).unwrap();
+        }
+        if floor.truth(0).device_id != device {
+            // Whoever swapped them hears of it and puts them back.
+            floor.world.swap(0, 1).unwrap();
         }
         for slot in &summary.picture.slots {
             if let Some(error) = &slot.error {

@@ -1,5 +1,7 @@
 //! Whole runs of the sample plan on simulated boards, in simulated time, judged by the devices and by the records.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use lineside_flow::line::{Picture, Standing};
@@ -91,10 +93,7 @@ fn an_os_without_a_version_call_is_known_by_its_images() {
             .is_some_and(|note| note.contains("without a version call")),
         "{notes:?}"
     );
-    assert_eq!(
-        floor.truth(0).counters.requests_for(Operation::GetStatus) > 0,
-        true
-    );
+    assert!(floor.truth(0).counters.requests_for(Operation::GetStatus) > 0);
 }
 
 #[test]

@@ -201,7 +201,8 @@ impl Line {
                 return self.act_ended(slot, id, run, index, verdict);
             }
             let spent = state.outcome.filter(|outcome| {
-                !(outcome.is_good() || went_wrong(*outcome) && state.errors <= step.retries)
+                let is_tried_again = state.errors <= step.retries || run.has_acted();
+                !(outcome.is_good() || went_wrong(*outcome) && is_tried_again)
             });
             if let Some(outcome) = spent {
                 let error = run.error.clone();

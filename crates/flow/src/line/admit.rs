@@ -57,6 +57,8 @@ pub(super) enum Hold {
     Stuck,
     #[error("nothing is to be done with boards yet")]
     NoBatch,
+    #[error("the device is locked, and what comes after could not be done")]
+    Unfinished,
     #[error("the board was unplugged")]
     Unplugged,
     #[error("somebody asked to stop")]
@@ -83,6 +85,7 @@ impl Explain for Hold {
             Self::Flawed { .. } => "plan.flawed",
             Self::Stuck => "run.stuck",
             Self::NoBatch => "run.no-batch",
+            Self::Unfinished => "run.unfinished",
             Self::Unplugged => "run.unplugged",
             Self::Cancelled => "run.cancelled",
         }
@@ -111,6 +114,7 @@ impl Explain for Hold {
             Self::PlanChanged => "The unit starts again from the beginning with the plan that is in force now.",
             Self::Flawed { .. } | Self::Stuck => "Run `lineside plan check` and correct the order of the steps.",
             Self::NoBatch => "Start a run with a plan.",
+            Self::Unfinished => "Run the same command again: the unit goes on where it was.",
             Self::Unplugged => "Plug the board in again: the run goes on where it was.",
             Self::Cancelled => "Run the same command again: the unit goes on where it was.",
         }

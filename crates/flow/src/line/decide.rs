@@ -240,7 +240,14 @@ impl Line {
         let is_done = is_good && others.all(|(_, state)| state.is_good());
         if !(is_good || went_wrong && state.errors < step.retries) {
             let (outcome, error) = (report.outcome, report.error.clone());
-            facts.push(self.of_run(id, Body::RunEnded { outcome, error }));
+            let body = if went_wrong && run.has_acted() {
+                // No other run of this device can follow, so a trial that went wrong is not the last word about it.
+                let error = error.unwrap_or_else(|| Told::of(&Hold::Unfinished));
+                Body::RunInterrupted { error }
+            } else {
+                Body::RunEnded { outcome, error }
+            };
+            facts.push(self.of_run(id, body));
         } else if report.is_link_over && !is_done {
             facts.push(self.seen(&run.slot, EpochCause::LinkLost));
         }

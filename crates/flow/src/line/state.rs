@@ -149,6 +149,10 @@ impl Run {
     pub(super) fn is_done(&self) -> bool {
         self.steps.iter().all(StepState::is_good)
     }
+    /// True when an irreversible act of this run was confirmed: its device can begin no other run.
+    pub(super) fn has_acted(&self) -> bool {
+        self.steps.iter().any(|step| step.key.is_some() && step.is_good())
+    }
     /// It waits for its device from now on.
     pub(super) fn interrupt(&mut self) {
         if self.is_open() {

@@ -12,14 +12,14 @@ use crate::line_kit::*;
 
 /// What a device does when it is told to lock.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Lock {
+pub(crate) enum Lock {
     Confirms,
     Refuses,
     AppliesButTheAnswerIsLost,
     NeverHears,
 }
 
-pub struct Device {
+pub(crate) struct Device {
     pub id: DeviceId,
     pub state: ManufacturingState,
     pub security: SecurityState,
@@ -33,7 +33,7 @@ pub struct Device {
 }
 
 /// Plays runner, journal and devices.
-pub struct Floor {
+pub(crate) struct Floor {
     pub line: Line,
     pub boot: u8,
     pub now: u64,
@@ -52,11 +52,11 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub fn new(recipe: Recipe) -> Self {
+    pub(crate) fn new(recipe: Recipe) -> Self {
         Self::with(recipe, serials(4), "")
     }
 
-    pub fn with(recipe: Recipe, serials: BTreeMap<SlotPath, UnitSerial>, protected: &str) -> Self {
+    pub(crate) fn with(recipe: Recipe, serials: BTreeMap<SlotPath, UnitSerial>, protected: &str) -> Self {
         let mut floor = Self {
             line: resume(1, protected, NO_HISTORY).unwrap(),
             boot: 0,
@@ -78,7 +78,7 @@ impl Floor {
     }
 
     /// The program dies and starts again: only what is durable is left, and no effect that was under way.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.journal.truncate(self.durable);
         self.todo.clear();
         self.boot += 1;
@@ -92,7 +92,7 @@ impl Floor {
         }
     }
 
-    pub fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         let begin = Input::Begin {
             recipe: shared(self.recipe.clone()),
             serials: self.serials.clone(),
@@ -101,7 +101,7 @@ impl Floor {
         self.tell(begin);
     }
 
-    pub fn device(&mut self, n: u8) -> &mut Device {
+    pub(crate) fn device(&mut self, n: u8) -> &mut Device {
         self.devices.entry(n).or_insert_with(|| Device {
             id: device(n),
             state: OLD,
@@ -115,23 +115,23 @@ impl Floor {
         })
     }
 
-    pub fn plug(&mut self, path: u8, n: u8) {
+    pub(crate) fn plug(&mut self, path: u8, n: u8) {
         self.device(n);
         self.slots.insert(slot(path), n);
         let (slot, cause) = (slot(path), EpochCause::Attached);
         self.tell(Input::Seen { slot, cause });
     }
 
-    pub fn unplug(&mut self, path: u8) {
+    pub(crate) fn unplug(&mut self, path: u8) {
         self.slots.remove(&slot(path));
         self.tell(Input::Gone { slot: slot(path) });
     }
 
-    pub fn tell(&mut self, input: Input) {
+    pub(crate) fn tell(&mut self, input: Input) {
         self.try_to_tell(input).unwrap();
     }
 
-    pub fn try_to_tell(&mut self, input: Input) -> Result<(), Refusal> {
+    pub(crate) fn try_to_tell(&mut self, input: Input) -> Result<(), Refusal> {
         self.now += 1_000;
         let events = self.line.take(input, stamp(self.now))?;
         self.journal.extend(events);
@@ -139,7 +139,7 @@ impl Floor {
     }
 
     /// The journal has synced everything.
-    pub fn sync(&mut self) {
+    pub(crate) fn sync(&mut self) {
         self.durable = self.journal.len();
         let receipt = Receipt::issued_by_the_journal(self.durable as u64);
         self.todo
@@ -147,21 +147,19 @@ impl Floor {
     }
 
     /// Everything that can happen happens.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         self.settle_until(|_| false);
     }
 
     /// Everything happens up to an effect that is handed out instead of being carried out.
-    pub fn until(&mut self, wanted: impl Fn(&Effect) -> bool) -> Effect {
+    pub(crate) fn until(&mut self, wanted: impl Fn(&Effect) -> bool) -> Effect {
         self.settle_until(wanted).expect("it never comes to that")
     }
 
-    pub fn settle_until(&mut self, wanted: impl Fn(&Effect) -> bool) -> Option<Effect> {
+    pub(crate) fn settle_until(&mut self, wanted: impl Fn(&Effect) -> bool) -> Option<Effect> {
         for _ in 0..10_000 {
             self.sync();
-            let Some(effect) = self.todo.pop_front() else {
-                return None;
-            };
+            let effect = self.todo.pop_front()?;
             if wanted(&effect) {
                 return Some(effect);
             }
@@ -170,14 +168,14 @@ impl Floor {
         panic!("it goes on for ever");
     }
 
-    pub fn carry_out(&mut self, effect: Effect) {
+    pub(crate) fn carry_out(&mut self, effect: Effect) {
         if let Some(input) = self.result_of(effect) {
             // Late replies are none of our concern here.
             let _ = self.try_to_tell(input);
         }
     }
 
-    pub fn result_of(&mut self, effect: Effect) -> Option<Input> {
+    pub(crate) fn result_of(&mut self, effect: Effect) -> Option<Input> {
         let now = Instant::from_nanos(self.now);
         Some(match effect {
             Effect::Identify { slot, epoch, .. } => match self.at(&slot).filter(|d| !d.is_silent) {
@@ -270,31 +268,31 @@ impl Floor {
         })
     }
 
-    pub fn at(&mut self, slot: &SlotPath) -> Option<&mut Device> {
+    pub(crate) fn at(&mut self, slot: &SlotPath) -> Option<&mut Device> {
         self.devices.get_mut(self.slots.get(slot)?)
     }
 
-    pub fn picture(&self, path: u8) -> SlotPicture {
+    pub(crate) fn picture(&self, path: u8) -> SlotPicture {
         self.line.picture_of(&slot(path)).expect("that socket was seen")
     }
 
-    pub fn standing(&self, path: u8) -> Standing {
+    pub(crate) fn standing(&self, path: u8) -> Standing {
         self.picture(path).standing
     }
 
     /// The code of the error that is shown.
-    pub fn code(&self, path: u8) -> String {
+    pub(crate) fn code(&self, path: u8) -> String {
         self.picture(path).error.expect("an error is shown").code
     }
 
-    pub fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         self.journal
             .iter()
             .filter(|event| event.body.kind() == kind)
             .count()
     }
 
-    pub fn verdicts(&self) -> Vec<Verdict> {
+    pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         let verdict = |event: &Event| match &event.body {
             Body::Decided { verdict, .. } => Some(*verdict),
             _ => None,
@@ -303,7 +301,7 @@ impl Floor {
     }
 
     /// A unit that passed in an earlier start of the program.
-    pub fn passed_before(n: u8) -> (Self, RunId) {
+    pub(crate) fn passed_before(n: u8) -> (Self, RunId) {
         let mut floor = Self::new(six_steps());
         floor.plug(n, n);
         floor.settle();
@@ -315,12 +313,12 @@ impl Floor {
     }
 }
 
-pub fn unresponsive(slot: SlotPath, epoch: Epoch) -> Input {
+pub(crate) fn unresponsive(slot: SlotPath, epoch: Epoch) -> Input {
     let error = told("board.silent");
     Input::Unresponsive { slot, epoch, error }
 }
 
-pub fn acted(slot: SlotPath, run: RunId, key: OnceKey, look: Option<Look>) -> Input {
+pub(crate) fn acted(slot: SlotPath, run: RunId, key: OnceKey, look: Option<Look>) -> Input {
     let error = Some(told("device.no-answer"));
     Input::Acted {
         slot,
@@ -331,18 +329,18 @@ pub fn acted(slot: SlotPath, run: RunId, key: OnceKey, look: Option<Look>) -> In
     }
 }
 
-pub fn is_perform(step: usize) -> impl Fn(&Effect) -> bool {
+pub(crate) fn is_perform(step: usize) -> impl Fn(&Effect) -> bool {
     move |effect| matches!(effect, Effect::Perform { step: there, .. } if *there == step)
 }
 
-pub fn is_act(effect: &Effect) -> bool {
+pub(crate) fn is_act(effect: &Effect) -> bool {
     matches!(effect, Effect::Act { .. })
 }
 
-pub const PASSED: Standing = Standing::Ended(Outcome::Pass);
-pub const ERROR: Standing = Standing::Ended(Outcome::Error);
+pub(crate) const PASSED: Standing = Standing::Ended(Outcome::Pass);
+pub(crate) const ERROR: Standing = Standing::Ended(Outcome::Error);
 
 /// A report that is no pass, with the link in order.
-pub fn failed(outcome: Outcome) -> Report {
+pub(crate) fn failed(outcome: Outcome) -> Report {
     Report::failed(outcome, told("test.failed"), false)
 }

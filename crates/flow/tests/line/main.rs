@@ -1,5 +1,10 @@
 //! The engine, scenario by scenario.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it must be"
+)]
+
 #[path = "../line_kit/mod.rs"]
 mod line_kit;
 
@@ -8,6 +13,7 @@ mod floor;
 mod acts;
 mod admission;
 mod instruments;
+mod many;
 mod plugging;
 mod replies;
 mod stopping;

@@ -12,22 +12,22 @@ use lineside_terms::{
     ManufacturingState, SecurityState, SlotPath, Stamp, StationName, StepId, Told, UnitSerial,
 };
 
-pub const OLD: ManufacturingState = ManufacturingState::Module1Complete;
-pub const NEW: ManufacturingState = ManufacturingState::DeviceComplete;
+pub(crate) const OLD: ManufacturingState = ManufacturingState::Module1Complete;
+pub(crate) const NEW: ManufacturingState = ManufacturingState::DeviceComplete;
 
-pub fn device(n: u8) -> DeviceId {
+pub(crate) fn device(n: u8) -> DeviceId {
     DeviceId::from_bytes([n; 64])
 }
 
-pub fn slot(n: u8) -> SlotPath {
+pub(crate) fn slot(n: u8) -> SlotPath {
     SlotPath::new(format!("1.{n}")).unwrap()
 }
 
-pub fn serial(n: u8) -> UnitSerial {
+pub(crate) fn serial(n: u8) -> UnitSerial {
     UnitSerial::new(format!("unit-{n}")).unwrap()
 }
 
-pub fn told(code: &str) -> Told {
+pub(crate) fn told(code: &str) -> Told {
     Told {
         code: code.to_owned(),
         message: "as the test says".to_owned(),
@@ -36,7 +36,7 @@ pub fn told(code: &str) -> Told {
     }
 }
 
-pub fn stamp(nanos: u64) -> Stamp {
+pub(crate) fn stamp(nanos: u64) -> Stamp {
     Stamp {
         mono: Instant::from_nanos(nanos),
         wall_ms: i64::try_from(nanos / 1_000_000).unwrap(),
@@ -44,7 +44,7 @@ pub fn stamp(nanos: u64) -> Stamp {
     }
 }
 
-pub fn step(id: &str, work: Work) -> RecipeStep {
+pub(crate) fn step(id: &str, work: Work) -> RecipeStep {
     let effect = match work {
         Work::Perform => StepEffect::LookFirst,
         Work::Prove => StepEffect::Reads,
@@ -61,13 +61,13 @@ pub fn step(id: &str, work: Work) -> RecipeStep {
     }
 }
 
-pub const LOCK: Work = Work::Act {
+pub(crate) const LOCK: Work = Work::Act {
     verb: Verb::StateChange,
     target: NEW,
 };
 
 /// A recipe of steps that follow each other.
-pub fn recipe(plan: u8, steps: Vec<RecipeStep>) -> Recipe {
+pub(crate) fn recipe(plan: u8, steps: Vec<RecipeStep>) -> Recipe {
     let mut steps = steps;
     for (index, step) in steps.iter_mut().enumerate().skip(1) {
         step.needs = vec![index - 1];
@@ -84,7 +84,7 @@ pub fn recipe(plan: u8, steps: Vec<RecipeStep>) -> Recipe {
 }
 
 /// Six steps: look at the OS, load two things, prove, lock, look again.
-pub fn six_steps() -> Recipe {
+pub(crate) fn six_steps() -> Recipe {
     recipe(
         1,
         vec![
@@ -98,7 +98,7 @@ pub fn six_steps() -> Recipe {
     )
 }
 
-pub fn facts(device: DeviceId, epoch: Epoch, state: ManufacturingState, taken_at: Instant) -> Facts {
+pub(crate) fn facts(device: DeviceId, epoch: Epoch, state: ManufacturingState, taken_at: Instant) -> Facts {
     let capabilities = match state {
         ManufacturingState::Blank => vec![Capability::RF_TEST_MODE],
         _ => Vec::new(),
@@ -128,15 +128,15 @@ pub fn facts(device: DeviceId, epoch: Epoch, state: ManufacturingState, taken_at
 }
 
 /// One serial for each of the first sockets, of the same number.
-pub fn serials(count: u8) -> BTreeMap<SlotPath, UnitSerial> {
+pub(crate) fn serials(count: u8) -> BTreeMap<SlotPath, UnitSerial> {
     (1..=count).map(|n| (slot(n), serial(n))).collect()
 }
 
 /// A station that has not seen anything yet.
-pub const NO_HISTORY: [Event; 0] = [];
+pub(crate) const NO_HISTORY: [Event; 0] = [];
 
 /// A line that follows `history` in start number `boot` of its program.
-pub fn resume(
+pub(crate) fn resume(
     boot: u8,
     protected: &str,
     history: impl IntoIterator<Item = impl Borrow<Event>>,
@@ -150,6 +150,6 @@ pub fn resume(
     )
 }
 
-pub fn shared(recipe: Recipe) -> Rc<Recipe> {
+pub(crate) fn shared(recipe: Recipe) -> Rc<Recipe> {
     Rc::new(recipe)
 }

@@ -16,7 +16,7 @@ use crate::line_kit::{
     LOCK, NEW, NO_HISTORY, OLD, device, recipe, resume, serials, shared, slot, stamp, step, told,
 };
 
-pub const SLOTS: u8 = 3;
+pub(crate) const SLOTS: u8 = 3;
 
 /// One chip, and the truth about it.
 struct Chip {
@@ -172,7 +172,7 @@ impl Promised {
     }
 }
 
-pub struct World {
+pub(crate) struct World {
     pub dice: Dice,
     pub line: Line,
     recipe: Rc<Recipe>,
@@ -233,7 +233,7 @@ fn storm_recipe(dice: &mut Dice) -> Recipe {
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let recipe = shared(storm_recipe(&mut dice));
         let chip = |n: u8| Chip {
@@ -309,7 +309,7 @@ impl World {
     }
 
     /// The program dies at once. The disk keeps what it has promised, and may have kept more.
-    pub fn crash(&mut self) {
+    pub(crate) fn crash(&mut self) {
         let luck = self.dice.below(self.journal.len() - self.durable + 1);
         self.journal.truncate(self.durable + luck);
         self.say(|| format!("== crash, {} events are left", self.journal.len()));
@@ -402,6 +402,17 @@ impl World {
     /// Every effect is judged by what the journal has promised, then given to the runner.
     fn order(&mut self, effect: Effect) {
         self.say(|| format!("  <- {effect:?}"));
+        if let Effect::Identify { slot, epoch, .. }
+        | Effect::Reset { slot, epoch }
+        | Effect::Perform { slot, epoch, .. }
+        | Effect::ReadFacts { slot, epoch, .. } = &effect
+        {
+            assert_eq!(
+                self.line.epoch(slot),
+                Some(*epoch),
+                "an effect of an epoch that is over"
+            );
+        }
         let path = match &effect {
             Effect::Perform {
                 slot,
@@ -729,7 +740,7 @@ impl World {
     // What happens
 
     /// One thing happens.
-    pub fn happen(&mut self) {
+    pub(crate) fn happen(&mut self) {
         let Some(path) = self.some_worker() else {
             self.sync();
             self.tell_receipt();
@@ -798,7 +809,7 @@ impl World {
     }
 
     /// No more bad luck: everything under way comes to an end.
-    pub fn calm_down(&mut self) {
+    pub(crate) fn calm_down(&mut self) {
         self.say(|| "== calm".to_owned());
         self.is_calm = true;
         if self.is_store_down {
@@ -830,7 +841,7 @@ impl World {
     // What must be so
 
     /// What must be so at any moment.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let picture = self.line.picture();
         let measuring = picture.slots.iter().filter(|slot| {
             let step = slot.step.as_ref();
@@ -847,7 +858,7 @@ impl World {
     }
 
     /// What must be so when nothing more happens.
-    pub fn check_settled(&self) {
+    pub(crate) fn check_settled(&self) {
         self.check();
         let picture = self.line.picture();
         for slot in &picture.slots {
@@ -884,7 +895,7 @@ impl World {
     }
 
     /// All boards are taken out and put back in, and everything works: then nothing may be left unresolved.
-    pub fn begin_anew(&mut self) {
+    pub(crate) fn begin_anew(&mut self) {
         self.crash();
         for n in 1..=SLOTS {
             if let Some(chip) = self.chip_at(n) {
@@ -911,7 +922,7 @@ impl World {
     }
 
     /// How many acts the devices have seen and followed.
-    pub fn acts(&self) -> (u32, u32) {
+    pub(crate) fn acts(&self) -> (u32, u32) {
         self.chips.iter().fold((0, 0), |(asked, applied), chip| {
             (asked + chip.asked, applied + chip.applied)
         })

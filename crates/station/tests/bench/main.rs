@@ -8,6 +8,7 @@ mod command;
 mod floor;
 mod sim;
 
+mod devices;
 mod interruption;
 mod output;
 mod ready_check;

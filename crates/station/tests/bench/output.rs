@@ -10,7 +10,8 @@ const ESCAPE: &str = "\u{1b}[";
 #[test]
 fn colour_is_for_people() {
     let floor = Floor::new();
-    let words = "devices --bench sim:1";
+    let _sim = Sim::start(&floor, 1);
+    let words = "devices --bench at:bench";
     floor.run(words).exits(0).never_says(ESCAPE);
     floor
         .run(&format!("{words} --color never"))
@@ -42,6 +43,7 @@ fn colour_is_for_people() {
 #[test]
 fn nobody_has_to_listen() {
     let floor = Floor::new();
+    let _sim = Sim::start(&floor, 2);
     let head = Lineside::script(floor.path(), r#""$0" plan schema | head -n 1"#)
         .done()
         .exits(0);
@@ -52,8 +54,8 @@ fn nobody_has_to_listen() {
         ("plan schema", 0),
         ("sim os-list", 0),
         ("completions bash", 0),
-        ("devices --bench sim:1", 0),
-        ("devices --bench sim:1 --json", 0),
+        ("devices --bench at:bench", 0),
+        ("devices --bench at:bench --json", 0),
         ("devices --bench sim:0", 1),
         ("devices --bench nonsense", 2),
         ("plan check nowhere.toml --json", 4),

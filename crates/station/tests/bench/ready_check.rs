@@ -180,3 +180,28 @@ fn a_device_is_ready_or_it_is_not() {
     .exits(1);
     sim.assert_locked_once(0);
 }
+
+#[test]
+fn a_developers_board_is_not_ready() {
+    let floor = Floor::new();
+    let _sim = Sim::start_with(&floor, 1, "--development");
+    let check = floor
+        .run(&format!(
+            "ready-check --bench at:bench --os 24.06 -j {OS_LIST} -e Module1Complete"
+        ))
+        .exits(1);
+    assert_said!(check.stdout, @r"
+    1113  8578d362  FAIL
+      pass manufacturing-state
+      pass security-state
+      fail capabilities: expected none, found appDevelopment
+      pass os
+      fail components: expected OS, customer and allowed components only, found forbidden: 4128b5d8-abc2-4155-9a33-8a1f31ed67ec (FirmwareConfig, fw_config); forbidden: 8548b129-b16f-4f84-8dbe-d2c847862e78 (Applications, gdbserver)
+      pass images
+      pass wifi
+      pass certificates
+      pass proxy
+      pass pending
+      pass uptime
+    ");
+}

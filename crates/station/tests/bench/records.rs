@@ -137,3 +137,27 @@ fn one_changed_byte_is_found() {
         "{torn:?}"
     );
 }
+
+#[test]
+fn simulated_runs_have_folders_of_their_own() {
+    let floor = Floor::new();
+    let plan = floor.short_plan();
+    let words = format!("run {plan} --bench sim:1 --serials {SERIALS} --expect 1");
+    let [first, second] = [(); 2].map(|()| floor.run(&words).exits(0));
+    let folder = |run: &crate::command::Done| {
+        run.stderr
+            .lines()
+            .next()
+            .unwrap()
+            .strip_prefix("records: ")
+            .unwrap()
+            .to_owned()
+    };
+    assert_ne!(folder(&first), folder(&second), "its boards are new each time");
+    let newest = floor.run("records list --json").exits(0).object();
+    let named = floor
+        .run(&format!("records list --json --data {}", folder(&second)))
+        .exits(0)
+        .object();
+    assert_eq!(newest["run"], named["run"]);
+}

@@ -53,6 +53,19 @@ fn a_unit_without_a_serial_is_not_begun() {
     assert_eq!(sim.count(1, "writes"), 0);
 }
 
+#[test]
+fn a_bench_without_boards_is_no_success() {
+    let floor = Floor::new();
+    let run = floor
+        .run(&format!("run {PLAN} --bench sim:0 --data d --serials {SERIALS}"))
+        .exits(1);
+    assert_eq!(run.stdout, "no board is there\n0 of 8 units passed\n");
+    let json = floor
+        .run(&format!("run {PLAN} --bench sim:0 --data d --expect 0 --json"))
+        .exits(1);
+    assert_eq!(json.objects().last().unwrap()["is_pass"], false);
+}
+
 /// A board configuration that the signer of a simulated bench signs.
 fn package(is_production: bool) -> Vec<u8> {
     let supplies = Supplies::new(&Seed::new(1)).unwrap();

@@ -71,7 +71,7 @@ fn one_bad_board_never_disturbs_another() {
         r#"{"faults": [
             {"board": 0, "when": {"connect": {"times": 0}}, "what": "wrong-certificate"},
             {"board": 1, "when": {"request": {"operation": "PUT /update/stage", "times": 0}}, "what": "http500"},
-            {"board": 2, "when": {"request": {"operation": "PUT /device/manufacturing_state"}}, "what": "answer-lost"},
+            {"board": 2, "when": {"request": {"operation": "PUT /device/manufacturing_state"}}, "what": "reset-after"},
             {"board": 3, "when": {"request": {"operation": "PUT /update/stage"}}, "what": {"unplug": {}}},
             {"board": 4, "when": {"request": {"operation": "GET /images", "times": 0}}, "what": "not-json"}
         ]}"#,
@@ -95,7 +95,7 @@ fn one_bad_board_never_disturbs_another() {
     assert_eq!(
         code(2),
         "none",
-        "its answer was lost, and a look told what had happened"
+        "it was reset before it could answer, and a look told what had happened"
     );
     // The wire and the bench both tell that it is gone: whoever is first.
     assert!(
@@ -108,7 +108,7 @@ fn one_bad_board_never_disturbs_another() {
     for board in [0, 1, 3, 4] {
         sim.assert_untouched(board, "Module1Complete");
     }
-    // Asked for once, and not again when the answer was lost.
+    // Asked for once, and not again when there was no answer.
     sim.assert_locked_once(2);
     sim.assert_locked_once(5);
 }
