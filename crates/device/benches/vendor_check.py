@@ -29,6 +29,9 @@ def serve(folder):
 
     class Device(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # An answer leaves as one piece, at once.
+        wbufsize = 65536
+        disable_nagle_algorithm = True
 
         def do_GET(self):
             status, body = answers[self.path]
