@@ -1,5 +1,9 @@
 //! The engine, scenario by scenario.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a report of how long it took; the engine reads no clock"
+)]
 #![expect(
     clippy::unwrap_used,
     reason = "a test stops where something is not as it must be"
