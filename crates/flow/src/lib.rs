@@ -5,7 +5,7 @@
 //! | [`plan`] | the file that says what to do: format, checks, schema, explanation |
 //! | [`recipe`] | what the engine needs of a plan |
 //! | [`event`] | what happened: the one stream that the journal keeps |
-//! | [`line`] | the engine: inputs become events, durable events become effects |
+//! | [`mod@line`] | the engine: inputs become events, durable events become effects |
 //!
 //! Nothing here opens a file, reads a clock or waits: text and facts come in as arguments, and what is to be done
 //! goes out as values.
