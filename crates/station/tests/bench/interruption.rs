@@ -64,7 +64,7 @@ const LAST_BEFORE_THE_LOCK: &str = r#"{"step":"restart","#;
 const MOMENTS: [&str; 3] = [
     r#"{"step":"functional-test","attempt":1,"epoch""#,
     r#""kind":"intended""#,
-    r#""kind":"decided""#,
+    r#""verdict":"confirmed""#,
 ];
 
 #[test]
