@@ -171,8 +171,8 @@ impl Program {
         self.images.get(name)
     }
 
-    /// Components of this plan's images that no step before this one leaves on the device: if they are there, an earlier
-    /// attempt left them.
+    /// Components of this plan's applications that no step before this one leaves on the device: if they are there, an
+    /// earlier attempt left them. A board configuration disturbs nobody and stays where it is.
     pub(crate) fn left_over(&self, step: usize) -> Vec<ComponentId> {
         let mut here = BTreeSet::new();
         for earlier in &self.plan.steps[..=step] {
@@ -186,7 +186,10 @@ impl Program {
                 _ => {}
             }
         }
-        let others = self.images.iter().filter(|(name, _)| !here.contains(name));
+        let others = self
+            .images
+            .iter()
+            .filter(|(name, image)| !here.contains(name) && image.is_application());
         others.map(|(_, image)| image.component).collect()
     }
 

@@ -351,3 +351,28 @@ fn the_same_seed_gives_the_same_story() {
     };
     assert_eq!(kinds(story()), kinds(story()));
 }
+
+#[test]
+fn a_second_attempt_clears_what_the_first_has_left() {
+    // The board configuration comes late, so the first attempt leaves all that there is.
+    let board_config = "[[steps]]\nid = \"board-config\"\ndo = \"load-image\"\nimage = \"board-config\"\n\n";
+    let wifi = "[[steps]]\nid = \"wifi\"\n";
+    let plan = PlanFolder::new()
+        .edit(board_config, "")
+        .edit(wifi, &format!("{board_config}{wifi}"));
+    let mut floor = Floor::with_program(
+        WorldConfig {
+            boards: 1,
+            ..WorldConfig::default()
+        },
+        plan.program(),
+    );
+    let points = floor.world.air().access_points();
+    floor.world.set_access_points(Vec::new());
+    let summary = floor.start().summary();
+    let slot = floor.slot(0);
+    assert_eq!(code_at(&summary.picture, &slot), "unit.wifi-not-connected");
+    assert_eq!(floor.truth(0).images.len(), 2);
+    floor.world.set_access_points(points);
+    passes(&mut floor, "second attempt");
+}

@@ -4,6 +4,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "this is a test")]
 
+mod card;
+
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
@@ -23,9 +25,10 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::phy::{Device as Phy, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
+
+use self::card::{Card, Framer};
 
 /// 2026-11-22.
 pub(crate) const WALL_MS: i64 = 1_795_305_600_000;
@@ -474,87 +477,6 @@ fn take_request(bytes: &mut Vec<u8>, is_http: bool) -> Option<Asked> {
 
 fn time(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64)
-}
-
-/// Reads SLIP byte by byte, in the plainest way.
-#[derive(Default)]
-struct Framer {
-    packet: Vec<u8>,
-    escaped: bool,
-}
-
-impl Framer {
-    fn push(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut packets = Vec::new();
-        for byte in bytes {
-            match (self.escaped, byte) {
-                (_, 0xC0) => {
-                    let packet = std::mem::take(&mut self.packet);
-                    self.escaped = false;
-                    if !packet.is_empty() {
-                        packets.push(packet);
-                    }
-                }
-                (false, 0xDB) => self.escaped = true,
-                (true, 0xDC) => self.packet.push(0xC0),
-                (true, 0xDD) => self.packet.push(0xDB),
-                (_, byte) => self.packet.push(*byte),
-            }
-            if !matches!(byte, 0xDB) {
-                self.escaped = false;
-            }
-        }
-        packets
-    }
-}
-
-struct Card {
-    mtu: usize,
-    rx: Option<Vec<u8>>,
-    tx: Vec<u8>,
-}
-
-impl Phy for Card {
-    type RxToken<'a> = In;
-    type TxToken<'a> = Out<'a>;
-    fn receive(&mut self, _: smoltcp::time::Instant) -> Option<(In, Out<'_>)> {
-        let packet = self.rx.take()?;
-        Some((In(packet), Out(&mut self.tx)))
-    }
-    fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Out<'_>> {
-        Some(Out(&mut self.tx))
-    }
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = self.mtu;
-        capabilities
-    }
-}
-
-struct In(Vec<u8>);
-impl RxToken for In {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
-    }
-}
-
-struct Out<'a>(&'a mut Vec<u8>);
-impl TxToken for Out<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut packet = vec![0; len];
-        let result = f(&mut packet);
-        self.0.push(0xC0);
-        for byte in packet {
-            match byte {
-                0xC0 => self.0.extend([0xDB, 0xDC]),
-                0xDB => self.0.extend([0xDB, 0xDD]),
-                byte => self.0.push(byte),
-            }
-        }
-        self.0.push(0xC0);
-        result
-    }
 }
 
 // ---- a bench of one

@@ -1,12 +1,12 @@
 //! `load-image`: one image is on the device, and runs if it is an application.
 //!
 //! Looks first: an image that is there already, and runs, is not sent again. What an earlier attempt left behind goes
-//! first: images of this plan that no step before this one leaves on the device, because they may claim the same pins,
+//! first: applications of this plan that no step before this one leaves on the device, because they may claim the same pins,
 //! and the image itself if it is there and does not run. Staging and installing are repeatable, so a step that was cut
 //! off is simply done again. Some images restart the device when they are installed; then the connection is over and the
 //! ready-to-ship check is what proves the image.
 
-use lineside_device::Verified;
+use lineside_device::{DeviceError, Lost, Verified};
 use lineside_flow::Report;
 use lineside_flow::plan::LoadImage;
 use lineside_protocol::rest::application::AppState;
@@ -28,11 +28,9 @@ pub(super) async fn perform(at: &mut At<'_>, load: &LoadImage) -> Result<Report,
     let mut listed = device.image_facts().await?;
     for component in left_over.into_iter().filter(|component| listed.has(*component)) {
         if device.delete_image(component).await?.is_restarting {
-            // The step is not done: it goes on in the next epoch, where this image is gone.
-            return Err(Trouble {
-                is_link_over: true,
-                ..UnitFault::NotInstalled.into()
-            });
+            // What was read is void, and so is the connection; the next try finds it gone.
+            let why = Lost::Restarting;
+            return Err(DeviceError::ConnectionLost { why }.into());
         }
     }
     if listed.holds(image.component, image.image) {

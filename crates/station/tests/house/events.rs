@@ -10,7 +10,7 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/json-events.md";
 /// Objects that commands print and that are no events.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 10] = [
     "summary",
     "error",
     "device",
@@ -19,6 +19,8 @@ const OTHERS: [&str; 8] = [
     "run",
     "verified",
     "plan-check",
+    "plan-explanation",
+    "simulated-board",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 
