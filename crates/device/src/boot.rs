@@ -11,7 +11,7 @@ use lineside_terms::{Epoch, Instant};
 
 use crate::error::DeviceError;
 use crate::session::Session;
-use crate::timeouts::{FIRST_PAUSE, LONGEST_PAUSE};
+use crate::timeouts::{KNOCK, KNOCKING, LATE_PAUSE};
 use crate::verified::Verified;
 
 /// Uptime is told in whole seconds, and a device may count from a little before we think that it restarted.
@@ -40,10 +40,19 @@ pub async fn wait_responsive(
     restarted_at: Option<Instant>,
     ceiling: Duration,
 ) -> Result<Verified, (Session, DeviceError)> {
-    let until = session.clock().now() + ceiling;
-    let mut pause = FIRST_PAUSE;
+    let began = session.clock().now();
+    let until = began + ceiling;
     loop {
-        let last = match session.verify(epoch).await {
+        let now = session.clock().now();
+        let is_early = now < began + KNOCKING;
+        // After each look the next one, but never more often than so.
+        let next = now + if is_early { KNOCK } else { LATE_PAUSE };
+        let look = if is_early {
+            session.knock(epoch, KNOCK).await
+        } else {
+            session.verify(epoch).await
+        };
+        let last = match look {
             Ok(verified) => match has_restarted(verified, restarted_at).await {
                 Ok(verified) => return Ok(verified),
                 Err((back, last)) => {
@@ -59,6 +68,7 @@ pub async fn wait_responsive(
         if let Some(error) = last.as_ref().filter(|error| !error.may_pass()) {
             return Err((session, error.clone()));
         }
+        let pause = next.saturating_since(session.clock().now());
         if session.clock().now() + pause >= until {
             return Err((
                 session,
@@ -72,7 +82,6 @@ pub async fn wait_responsive(
         if let Err(error) = session.idle(pause).await {
             return Err((session, error));
         }
-        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

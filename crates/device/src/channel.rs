@@ -146,13 +146,27 @@ impl Channel {
     /// Begins the secure connection, in place of an earlier one. `wall_ms` is the time at which certificates are
     /// judged. [`Event::Connected`] or [`Event::Over`] follows.
     pub(crate) fn connect(&mut self, anchor: &TrustAnchor, wall_ms: i64, now: Instant) {
+        let Patience {
+            connect,
+            connect_tries,
+            ..
+        } = self.patience;
+        self.begin(anchor, wall_ms, connect, connect_tries, now);
+    }
+
+    /// [`connect`](Self::connect), but TCP is tried once and given up after `within`.
+    pub(crate) fn knock(&mut self, anchor: &TrustAnchor, wall_ms: i64, within: Duration, now: Instant) {
+        self.begin(anchor, wall_ms, within, 1, now);
+    }
+
+    fn begin(&mut self, anchor: &TrustAnchor, wall_ms: i64, within: Duration, tries: u32, now: Instant) {
         self.abort(now);
         self.secure = Some(Secure {
             tcp: self.stack.open(PORT),
             tls: Tls::new(anchor, wall_ms),
             phase: Phase::Connecting {
-                tries_left: self.patience.connect_tries.saturating_sub(1),
-                until: now + self.patience.connect,
+                tries_left: tries.saturating_sub(1),
+                until: now + within,
             },
             exchange: None,
             event: None,

@@ -271,38 +271,23 @@ impl Inner {
         has_written
     }
 
-    /// Makes the secure connection.
-    pub(crate) async fn connect(&mut self) -> Result<(), DeviceError> {
+    /// Makes the secure connection; with `within`, TCP is tried once and for so long only.
+    pub(crate) async fn connect(&mut self, within: Option<Duration>) -> Result<(), DeviceError> {
         let now = self.clock.now();
         let config = &self.config;
-        self.channel.connect(&config.anchor, config.wall_ms, now);
+        match within {
+            None => self.channel.connect(&config.anchor, config.wall_ms, now),
+            Some(within) => self.channel.knock(&config.anchor, config.wall_ms, within, now),
+        }
         // The channel itself gives up after its patience, so there is no deadline here.
         match self.drive(Instant::FAR, Channel::event).await {
             Ok(Event::Connected) => Ok(()),
-            Ok(Event::Over(fault)) => Err(self.why(fault)),
+            Ok(Event::Over(fault)) => {
+                let tries = within.map_or(self.config.timeouts.connect_tries, |_| 1);
+                Err(why(fault, tries))
+            }
             Ok(Event::Answer(_)) | Err(Stopped::Deadline) => Err(DeviceError::TlsTooSlow),
             Err(Stopped::Link(error)) => Err(error.into()),
-        }
-    }
-
-    fn why(&self, fault: ChannelFault) -> DeviceError {
-        match fault {
-            ChannelFault::NoAnswer => DeviceError::TcpTimeout {
-                port: PORT,
-                tries: self.config.timeouts.connect_tries,
-            },
-            ChannelFault::Refused => DeviceError::TcpRefused { port: PORT },
-            ChannelFault::HandshakeTooSlow => DeviceError::TlsTooSlow,
-            ChannelFault::Tls(fault) => match fault {
-                TlsFault::UnknownIssuer | TlsFault::WrongName | TlsFault::BadCertificate(_) => {
-                    DeviceError::WrongCertificate(fault)
-                }
-                TlsFault::NotValidNow => DeviceError::ClockDisagrees(fault),
-                TlsFault::Alert(_) | TlsFault::Protocol(_) => DeviceError::TlsFailed(fault),
-            },
-            ChannelFault::Stalled => DeviceError::ConnectionLost { why: Lost::Stalled },
-            ChannelFault::Closed => DeviceError::ConnectionLost { why: Lost::Closed },
-            ChannelFault::Http(_) => DeviceError::ConnectionLost { why: Lost::CutShort },
         }
     }
 
@@ -314,5 +299,24 @@ impl Inner {
             .drive(until, |channel| channel.is_goodbye_said().then_some(()))
             .await;
         self.channel.abort(self.clock.now());
+    }
+}
+
+/// Why there is no secure connection.
+fn why(fault: ChannelFault, tries: u32) -> DeviceError {
+    match fault {
+        ChannelFault::NoAnswer => DeviceError::TcpTimeout { port: PORT, tries },
+        ChannelFault::Refused => DeviceError::TcpRefused { port: PORT },
+        ChannelFault::HandshakeTooSlow => DeviceError::TlsTooSlow,
+        ChannelFault::Tls(fault) => match fault {
+            TlsFault::UnknownIssuer | TlsFault::WrongName | TlsFault::BadCertificate(_) => {
+                DeviceError::WrongCertificate(fault)
+            }
+            TlsFault::NotValidNow => DeviceError::ClockDisagrees(fault),
+            TlsFault::Alert(_) | TlsFault::Protocol(_) => DeviceError::TlsFailed(fault),
+        },
+        ChannelFault::Stalled => DeviceError::ConnectionLost { why: Lost::Stalled },
+        ChannelFault::Closed => DeviceError::ConnectionLost { why: Lost::Closed },
+        ChannelFault::Http(_) => DeviceError::ConnectionLost { why: Lost::CutShort },
     }
 }

@@ -39,11 +39,17 @@ const BITS_PER_BYTE: u64 = 10;
 /// try again in a few minutes.
 pub const BOOT: Duration = Duration::from_secs(60);
 
-/// The first pause between two looks whether a device has booted, doubled each time up to [`LONGEST_PAUSE`].
-pub const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// How often a device that boots is knocked at, and how long each knock is waited for. Nobody asks for a number: one
+/// small packet each way costs nothing, and half of this is what every restart takes longer. TCP alone would knock only
+/// after one second, then after three.
+pub const KNOCK: Duration = Duration::from_millis(250);
 
-/// The longest pause between two looks whether a device has booted.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a device that boots is knocked at so often: twice the boot that is assumed. After that it is given
+/// [`CONNECT`] for every look, in case it only answers slowly.
+pub const KNOCKING: Duration = Duration::from_secs(12);
+
+/// The pause between two looks at a device that takes longer than [`KNOCKING`].
+pub const LATE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Saying goodbye on a connection that is given up.
 pub const GOODBYE: Duration = Duration::from_millis(300);

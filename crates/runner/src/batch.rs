@@ -7,9 +7,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -17,7 +19,7 @@ use lineside_device::{Entropy, Progress, ProgressCell, SessionConfig};
 use lineside_flow::interlock::{EpochCause, Protected};
 use lineside_flow::line::Refusal;
 use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt, Shift};
-use lineside_link::{Bench, BenchEvent, Watch};
+use lineside_link::{Bench, BenchEvent, Sleep, Watch};
 use lineside_terms::{BootId, SlotPath, StationName, Told};
 
 use crate::error::RunnerError;
@@ -27,6 +29,10 @@ use crate::store::Store;
 use crate::wall::WallClock;
 
 pub use crate::slot::Patience;
+
+/// How long the end of a batch waits for boards that are being let go of: saying goodbye takes
+/// `lineside_device::timeouts::GOODBYE` at most, and whatever else a slot still does is of no interest any more.
+const PARTING: Duration = Duration::from_millis(500);
 
 /// The station that a batch runs on.
 pub struct Place {
@@ -191,6 +197,7 @@ pub async fn run(
         is_cancelled: false,
         store_error: None,
         is_changed: true,
+        parting: None,
     };
     shell.write(pending, store);
     // Boards that are there already are not attached while we watch: something sent earlier may be on its way.
@@ -239,6 +246,8 @@ struct Shell {
     is_cancelled: bool,
     store_error: Option<Told>,
     is_changed: bool,
+    /// Everything is settled, and boards are let go of for as long as this.
+    parting: Option<Sleep>,
 }
 
 impl Shell {
@@ -275,8 +284,12 @@ impl Shell {
                 self.is_changed = false;
                 notice(Notice::Picture(&self.line.picture()));
             }
-            if self.is_over() {
-                return Poll::Ready(());
+            if self.is_settled() {
+                if self.is_over(cx) {
+                    return Poll::Ready(());
+                }
+            } else {
+                self.parting = None;
             }
             if !is_busy {
                 return Poll::Pending;
@@ -285,8 +298,20 @@ impl Shell {
     }
 
     /// Nothing is on its way to the journal and nothing more will happen on any board.
-    fn is_over(&self) -> bool {
+    fn is_settled(&self) -> bool {
         self.store_error.is_some() || (self.undurable.is_empty() && self.line.picture().is_settled())
+    }
+
+    /// Every board was let go of, or took longer than that may take.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.store_error.is_some() || self.slots.values().all(|desk| desk.orders.are_done()) {
+            return true;
+        }
+        let clock = self.wall.clock();
+        let parting = self
+            .parting
+            .get_or_insert_with(|| clock.sleep_until(clock.now() + PARTING));
+        Pin::new(parting).poll(cx).is_ready()
     }
 
     fn input(&mut self, input: Input, store: &mut dyn Store) {

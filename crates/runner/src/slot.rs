@@ -94,6 +94,8 @@ pub(crate) struct Orders(Rc<OrderState>);
 #[derive(Debug, Default)]
 struct OrderState {
     queue: RefCell<VecDeque<Order>>,
+    /// The worker waits for an order.
+    is_waiting: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -105,12 +107,21 @@ impl Orders {
         }
     }
 
+    /// True when every order was carried out.
+    pub(crate) fn are_done(&self) -> bool {
+        self.0.is_waiting.get() && self.0.queue.borrow().is_empty()
+    }
+
     async fn next(&self) -> Order {
-        poll_fn(|cx| match self.0.queue.borrow_mut().pop_front() {
-            Some(order) => Poll::Ready(order),
-            None => {
-                *self.0.waker.borrow_mut() = Some(cx.waker().clone());
-                Poll::Pending
+        poll_fn(|cx| {
+            let order = self.0.queue.borrow_mut().pop_front();
+            self.0.is_waiting.set(order.is_none());
+            match order {
+                Some(order) => Poll::Ready(order),
+                None => {
+                    *self.0.waker.borrow_mut() = Some(cx.waker().clone());
+                    Poll::Pending
+                }
             }
         })
         .await
@@ -255,7 +266,7 @@ impl Slot {
             let order = self.orders.next().await;
             self.progress.set(Progress::default());
             match order {
-                Order::Release => hands = None,
+                Order::Release => self.let_go(&mut hands).await,
                 Order::Identify { epoch, cause } => tell(self.identify(&mut hands, epoch, cause).await),
                 Order::Reset { epoch } => tell(self.reset(&mut hands, epoch).await),
                 Order::Perform {
@@ -276,6 +287,19 @@ impl Slot {
                 Order::ReadFacts { epoch, run } => tell(self.read_facts(&mut hands, epoch, run).await),
                 Order::Act { run, permit } => tell(self.act(&mut hands, run, permit).await),
             }
+        }
+    }
+
+    /// Ends the connection, so that the device does not hold a dead one, and lets go of the board.
+    async fn let_go(&self, hands: &mut Option<Hands>) {
+        if let Some(Hands {
+            link: Link::Verified(verified),
+            board,
+            ..
+        }) = hands.take()
+        {
+            drop(verified.release().await);
+            drop(board);
         }
     }
 

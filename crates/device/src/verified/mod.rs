@@ -77,8 +77,21 @@ impl Session {
     /// When no secure connection comes about or the device does not tell its id. The session comes back with the error
     /// and may be used again.
     pub async fn verify(self, epoch: Epoch) -> Result<Verified, (Self, DeviceError)> {
+        self.identify(epoch, None).await
+    }
+
+    /// [`verify`](Self::verify), but a device that does not take the connection within a short while is given up.
+    pub(crate) async fn knock(
+        self,
+        epoch: Epoch,
+        within: Duration,
+    ) -> Result<Verified, (Self, DeviceError)> {
+        self.identify(epoch, Some(within)).await
+    }
+
+    async fn identify(self, epoch: Epoch, within: Option<Duration>) -> Result<Verified, (Self, DeviceError)> {
         let mut session = self;
-        if let Err(error) = session.inner().connect().await {
+        if let Err(error) = session.inner().connect(within).await {
             return Err((session, error));
         }
         let tag = SessionTag::from_bytes(session.inner().config.entropy.sixteen());

@@ -151,7 +151,7 @@ impl Line {
         facts
     }
 
-    /// What a verdict means for the step that acted, and for its run.
+    /// What a verdict means for the step that acted, and for its run; nothing when the step is simply to be begun again.
     fn act_ended(&self, slot: &SlotPath, id: RunId, run: &Run, index: usize, verdict: Verdict) -> Vec<Fact> {
         let (step, state) = (self.state.step_of(run, index), &run.steps[index]);
         let (outcome, error, note) = match verdict {
@@ -160,7 +160,11 @@ impl Line {
                 (Outcome::Pass, None, Some(note))
             }
             Verdict::Disproved => {
-                let error = run.error.clone().unwrap_or_else(|| Told::of(&Hold::NotDone));
+                // Nobody told how the try ended: it was cut off before the device was asked, which says nothing
+                // about the device. The step is begun again, as any other is after a cut.
+                let Some(error) = run.error.clone() else {
+                    return Vec::new();
+                };
                 (Outcome::Error, Some(error), None)
             }
             Verdict::Unclear => (Outcome::Unknown, Some(Told::of(&Hold::Unclear)), None),
@@ -198,7 +202,10 @@ impl Line {
                 })
             });
             if let Some(verdict) = verdict {
-                return self.act_ended(slot, id, run, index, verdict);
+                let facts = self.act_ended(slot, id, run, index, verdict);
+                if !facts.is_empty() {
+                    return facts;
+                }
             }
             let spent = state.outcome.filter(|outcome| {
                 let is_tried_again = state.errors <= step.retries || run.has_acted();

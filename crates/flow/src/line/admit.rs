@@ -47,8 +47,6 @@ pub(super) enum Hold {
     SerialTaken { serial: UnitSerial, device: DeviceId },
     #[error("what became of an irreversible act on this device is unclear")]
     Unclear,
-    #[error("the device did not do what it was told, or was never told: it is in its old state")]
-    NotDone,
     #[error("the plan was changed while the run was under way")]
     PlanChanged,
     #[error("the plan cannot be followed: {flaw}")]
@@ -80,7 +78,6 @@ impl Explain for Hold {
             Self::NoSerial => "unit.no-serial",
             Self::SerialTaken { .. } => "unit.serial-taken",
             Self::Unclear => "unit.unclear",
-            Self::NotDone => "unit.not-done",
             Self::PlanChanged => "run.plan-changed",
             Self::Flawed { .. } => "plan.flawed",
             Self::Stuck => "run.stuck",
@@ -110,7 +107,6 @@ impl Explain for Hold {
             Self::NoSerial => "Add a serial for this slot to the file given with --serials.",
             Self::SerialTaken { .. } => "Give this unit a serial of its own; `lineside records list` shows the other.",
             Self::Unclear => "Set the unit aside; a person decides with the records at hand.",
-            Self::NotDone => "Run the unit again: nothing irreversible has happened to it.",
             Self::PlanChanged => "The unit starts again from the beginning with the plan that is in force now.",
             Self::Flawed { .. } | Self::Stuck => "Run `lineside plan check` and correct the order of the steps.",
             Self::NoBatch => "Start a run with a plan.",

@@ -121,9 +121,15 @@ impl Line {
                 if !matches!(there.phase, Phase::Waiting | Phase::Clearing | Phase::Running(_)) {
                     return Err(Refusal::NotAsked);
                 }
+                let error = if self.state.is_cancelled {
+                    // Nobody waits any longer, as asked: that says nothing about the board.
+                    Told::of(&Hold::Cancelled)
+                } else {
+                    error.clone()
+                };
                 let body = Body::Unresponsive {
                     epoch: *epoch,
-                    error: error.clone(),
+                    error,
                 };
                 Ok(vec![Fact::of_slot(slot, body)])
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lineside_terms::{DeviceId, Epoch, Outcome, RunId, SlotPath, Told, UnitSerial};
+use lineside_terms::{DeviceId, Epoch, Explain as _, Outcome, RunId, SlotPath, Told, UnitSerial};
 use serde::Serialize;
 
 use super::Line;
@@ -70,7 +70,7 @@ pub enum Standing {
     Held,
     /// Nobody answers.
     Unresponsive,
-    /// Stopped in mid-run; goes on later.
+    /// Stopped before it was done, or before it began; goes on later.
     Interrupted,
     /// The board left before anything was decided about its unit.
     Gone,
@@ -174,12 +174,12 @@ impl Line {
             }
             Phase::Ended(run) => self.state.runs.get_key_value(run),
             Phase::Unresponsive(error) => {
-                picture.standing = final_or_amber(Standing::Unresponsive);
+                picture.standing = final_or_amber(unless_stopped(error, Standing::Unresponsive));
                 picture.error = Some(error.clone());
                 waiting
             }
             Phase::Held(error) => {
-                picture.standing = final_or_amber(Standing::Held);
+                picture.standing = final_or_amber(unless_stopped(error, Standing::Held));
                 picture.error = Some(error.clone());
                 None
             }
@@ -212,6 +212,15 @@ impl Line {
             picture.took = run.ended.map(|ended| between(&run.began, &ended));
         }
         picture
+    }
+}
+
+/// What nobody waited for any longer, because somebody asked to stop, is not the board's fault.
+fn unless_stopped(error: &Told, standing: Standing) -> Standing {
+    if error.code == Hold::Cancelled.code() {
+        Standing::Interrupted
+    } else {
+        standing
     }
 }
 

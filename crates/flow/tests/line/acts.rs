@@ -54,6 +54,24 @@ fn an_act_is_done_again_only_after_it_was_disproved_and_only_within_the_retries(
 }
 
 #[test]
+fn an_act_that_was_cut_off_before_it_was_asked_for_costs_no_attempt_however_often() {
+    let mut floor = Floor::new(six_steps());
+    floor.plug(1, 1);
+    for cut in 1..=5 {
+        floor.until(is_act);
+        floor.restart();
+        floor.plug(1, 1);
+        let read = floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
+        floor.carry_out(read);
+        assert_eq!(floor.verdicts(), vec![Verdict::Disproved; cut]);
+    }
+    floor.settle();
+    assert_eq!(floor.standing(1), PASSED);
+    assert_eq!(floor.picture(1).attempt, 1);
+    assert_eq!((floor.device(1).asked, floor.device(1).applied), (1, 1));
+}
+
+#[test]
 fn only_a_reset_of_our_own_disproves_anything() {
     for cause in [EpochCause::LinkLost, EpochCause::Attached, EpochCause::Found] {
         let mut floor = Floor::new(six_steps());
@@ -69,7 +87,7 @@ fn only_a_reset_of_our_own_disproves_anything() {
             "it answered, but the act may still be on its way"
         );
         floor.carry_out(reset);
-        floor.settle();
+        floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
         assert_eq!(floor.verdicts(), [Verdict::Disproved]);
     }
 }

@@ -54,10 +54,8 @@ fn ctrl_c_ends_in_a_told_state() {
     floor.run("records verify --data d").exits(0);
 }
 
-/// How much the first run may say before it is killed, and how much more each of the next; up to the last step before
-/// the lock, because a unit is tried only so often.
+/// How much the first run may say before it is killed, and how much more each of the next.
 const LINES: usize = 7;
-const LAST_BEFORE_THE_LOCK: &str = r#"{"step":"restart","#;
 
 /// Moments at which a run is killed whatever it has said: in the functional test, where it waits for a second or two
 /// with a connection open; with an intent, where nobody knows whether the request went out; and right after the lock.
@@ -72,38 +70,28 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
     let floor = Floor::new();
     let sim = Sim::start(&floor, 1);
     let words = format!("run {PLAN} --bench at:bench --data d --serials {SERIALS} --expect 1 --json");
-    let (mut killed, mut not_done) = (0, 0);
+    let mut killed = 0;
     let mut moments = MOMENTS.to_vec();
     let last = loop {
         let survived = sim.count(0, "kills_survived");
         let mut run = floor.start(&words);
-        let (mut lines, mut met, mut is_near_the_lock) = (0, None, false);
+        let (mut lines, mut met) = (0, None);
         let is_killed = run.hears(|line| {
             lines += 1;
-            is_near_the_lock |= line.contains(LAST_BEFORE_THE_LOCK);
             met = moments.iter().position(|moment| line.contains(moment));
-            met.is_some() || (!is_near_the_lock && lines == LINES * (killed + 1))
+            met.is_some() || lines == LINES * (killed + 1)
         });
-        if is_killed {
-            run.kill();
-            killed += 1;
-            if met.is_some_and(|met| moments.remove(met) == MOMENTS[0]) {
-                let counted = || (sim.count(0, "kills_survived") > survived).then_some(());
-                until("the bench sees a connection break", counted);
-            }
-            continue;
+        if !is_killed {
+            break run.done().exits(0);
         }
-        let done = run.done();
-        if done.objects().last().unwrap()["is_pass"] == true {
-            break done.exits(0);
+        run.kill();
+        killed += 1;
+        if met.is_some_and(|met| moments.remove(met) == MOMENTS[0]) {
+            let counted = || (sim.count(0, "kills_survived") > survived).then_some(());
+            until("the bench sees a connection break", counted);
         }
-        // It did not go out: a look after a reset has shown so, and the unit is tried again.
-        let done = done.exits(1);
-        let summary = &done.objects().pop().unwrap();
-        assert_eq!(summary["slots"][0]["error"]["code"], "unit.not-done", "{done:?}");
-        not_done += 1;
     };
-    assert!(killed >= 4 && not_done <= 1, "{killed}, {not_done}, {last:?}");
+    assert!(killed >= 4, "{killed}, {last:?}");
     assert!(
         !moments.contains(&MOMENTS[0]) && !moments.contains(&MOMENTS[1]),
         "{moments:?}"
@@ -118,9 +106,5 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
         .exits(0)
         .object();
     assert_eq!(show["outcome"], "pass", "{show}");
-    assert_eq!(
-        show["attempt"],
-        1 + not_done,
-        "a kill alone is no new attempt: {show}"
-    );
+    assert_eq!(show["attempt"], 1, "a kill is no new attempt: {show}");
 }
