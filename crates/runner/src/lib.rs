@@ -3,6 +3,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`program`] | a plan with every byte that it refers to: paths end here |
+//! | `check` | everything that is wrong with a plan and what it names, with its place |
 //! | [`batch`] | the async shell of the engine: one batch of boards through one program |
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
@@ -16,6 +17,7 @@
 
 mod actions;
 pub mod batch;
+mod check;
 mod error;
 pub mod program;
 mod slot;
@@ -24,6 +26,7 @@ pub mod survey;
 mod wall;
 
 pub use batch::{Batch, Cancel, Notice, Place, Summary};
+pub use check::{Placed, check};
 pub use error::{RunnerError, UnitFault};
 pub use program::{Program, Serials, Supplies};
 pub use store::{Keeper, Store};

@@ -111,14 +111,9 @@ impl Program {
         }
         let mut protected = Protected::default();
         if let Some(file) = &plan.protected {
-            let file = folder.path(file.as_str());
-            let text = read_text(&file, Some("protected"))?;
+            let text;
+            (text, protected) = protected_of(&folder.path(file.as_str()))?;
             digests.insert("protected".to_owned(), digest_of(text.as_bytes()));
-            protected = Protected::parse(&text).map_err(|line| RunnerError::List {
-                path: file,
-                line,
-                why: "does not begin with a device id of 128 hex digits".to_owned(),
-            })?;
         }
         let mut psks = BTreeMap::new();
         for (index, step) in plan.steps.iter().enumerate() {
@@ -132,7 +127,7 @@ impl Program {
             .iter()
             .map(|(name, image)| (name.clone(), fact_of(image)))
             .collect();
-        let findings = plan::check(&plan, &given(facts.clone(), &releases));
+        let findings = plan::check(&plan, &given(facts.clone(), Some(&releases)));
         let errors: Vec<String> = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)
@@ -204,11 +199,16 @@ impl Program {
 /// # Errors
 /// When the file cannot be read or is no plan.
 pub fn read_plan(path: &Path) -> Result<Plan, RunnerError> {
+    read_plan_and_text(path).map(|(_, plan)| plan)
+}
+
+pub(crate) fn read_plan_and_text(path: &Path) -> Result<(String, Plan), RunnerError> {
     let text = read_text(path, None)?;
-    plan::parse(&text).map_err(|source| RunnerError::Plan {
+    let plan = plan::parse(&text).map_err(|source| RunnerError::Plan {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    Ok((text, plan))
 }
 
 /// Reads a list of OS releases.
@@ -219,34 +219,24 @@ pub fn read_os_list(path: &Path) -> Result<Vec<OsRelease>, RunnerError> {
     releases_of(path, &read(path, None)?)
 }
 
-/// Checks a plan with all that it names and returns every finding, good or bad, instead of stopping at the first.
-///
-/// # Errors
-/// When the plan or a file that it names cannot be read at all.
-pub fn check(
-    path: &Path,
-    trust: &TrustList,
-    supplies: Option<&Supplies>,
-) -> Result<Vec<plan::Finding>, RunnerError> {
-    let plan = read_plan(path)?;
-    let folder = Folder::of(path);
-    let list = folder.path(plan.os.list.as_str());
-    let releases = releases_of(&list, &read(&list, Some("os.list"))?)?;
-    let mut images = BTreeMap::new();
-    for (name, image) in &plan.images {
-        let loaded = load_image(&plan, name, &image.source, &folder, trust, supplies)?;
-        images.insert(name.clone(), fact_of(&loaded));
-    }
-    Ok(plan::check(&plan, &given(images, &releases)))
-}
-
 /// What checking a plan is given.
-fn given(images: BTreeMap<Name, ImageFact>, releases: &[OsRelease]) -> Given {
+pub(crate) fn given(images: BTreeMap<Name, ImageFact>, releases: Option<&[OsRelease]>) -> Given {
     Given {
         images,
-        releases: Some(releases.iter().map(|release| release.name.clone()).collect()),
+        releases: releases.map(|releases| releases.iter().map(|release| release.name.clone()).collect()),
         room: None,
     }
+}
+
+/// The devices that nobody may write to, and the text that says so.
+pub(crate) fn protected_of(path: &Path) -> Result<(String, Protected), RunnerError> {
+    let text = read_text(path, Some("protected"))?;
+    let protected = Protected::parse(&text).map_err(|line| RunnerError::List {
+        path: path.to_owned(),
+        line,
+        why: "does not begin with a device id of 128 hex digits".to_owned(),
+    })?;
+    Ok((text, protected))
 }
 
 /// The unit serials of a batch.
@@ -311,22 +301,22 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> 
 }
 
 /// Where the plan lies, and with it all that it names.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn of(plan: &Path) -> Self {
+    pub(crate) fn of(plan: &Path) -> Self {
         Self(plan.parent().map(Path::to_owned).unwrap_or_default())
     }
 
     /// A reference of the plan as a path of this system.
-    fn path(&self, reference: &str) -> PathBuf {
+    pub(crate) fn path(&self, reference: &str) -> PathBuf {
         reference
             .split('/')
             .fold(self.0.clone(), |path, part| path.join(part))
     }
 }
 
-fn read(path: &Path, named_by: Option<&str>) -> Result<Vec<u8>, RunnerError> {
+pub(crate) fn read(path: &Path, named_by: Option<&str>) -> Result<Vec<u8>, RunnerError> {
     std::fs::read(path).map_err(|source| file_error(path, named_by, source))
 }
 
@@ -358,7 +348,7 @@ fn derived(parts: &[&[u8]]) -> [u8; 16] {
     bytes
 }
 
-fn releases_of(path: &Path, bytes: &[u8]) -> Result<Vec<OsRelease>, RunnerError> {
+pub(crate) fn releases_of(path: &Path, bytes: &[u8]) -> Result<Vec<OsRelease>, RunnerError> {
     let list = OsList::parse(bytes).map_err(|error| RunnerError::OsList {
         path: path.to_owned(),
         why: error.to_string(),
@@ -377,7 +367,7 @@ fn releases_of(path: &Path, bytes: &[u8]) -> Result<Vec<OsRelease>, RunnerError>
         .collect())
 }
 
-fn load_image(
+pub(crate) fn load_image(
     plan: &Plan,
     name: &Name,
     source: &ImageSource,
@@ -490,7 +480,7 @@ fn collect(
 }
 
 /// What checking a plan needs to know of an image.
-fn fact_of(image: &LoadedImage) -> ImageFact {
+pub(crate) fn fact_of(image: &LoadedImage) -> ImageFact {
     let package = Package::parse(&image.bytes).expect("it was parsed when it was loaded");
     let application = lineside_image::Application::open(&package).ok();
     let capabilities = application
@@ -529,7 +519,7 @@ fn pins_of(capabilities: &Capabilities) -> BTreeSet<String> {
         .collect()
 }
 
-fn psk_of(step: &str, test: &WifiTest, folder: &Folder) -> Result<Option<Secret>, RunnerError> {
+pub(crate) fn psk_of(step: &str, test: &WifiTest, folder: &Folder) -> Result<Option<Secret>, RunnerError> {
     let (from, text) = match (&test.psk_env, &test.psk_file) {
         (Some(name), _) => (format!("${name}"), std::env::var(name.as_str()).ok()),
         (None, Some(file)) => {

@@ -14,7 +14,7 @@ use lineside_image::{
 };
 use lineside_link::Clock;
 use lineside_protocol::rest::assume::DeletePolicy;
-use lineside_runner::{Program, RunnerError, program};
+use lineside_runner::{Program, RunnerError, check, program};
 use lineside_simulator::{AccessPoint, Assumptions, World, WorldConfig};
 use lineside_terms::{Blame, ComponentId, Explain, ImageId, SlotPath};
 use support::plans::{self, PlanFolder};
@@ -214,9 +214,49 @@ fn plans_that_are_none_or_would_do_harm_are_refused() {
 fn every_finding_is_shown_by_the_check() {
     let plan = PlanFolder::new().edit("[[steps]]\nid = \"ready\"\ndo = \"ready-check\"\n", "");
     let (supplies, trust) = plans::keys(1);
-    let findings = program::check(&plan.plan(), &trust, Some(&supplies)).unwrap();
+    let findings = check(&plan.plan(), &trust, Some(&supplies)).unwrap();
     assert!(
-        findings.iter().any(|finding| finding.severity == Severity::Error),
+        findings
+            .iter()
+            .any(|found| found.finding.severity == Severity::Error),
+        "{findings:?}"
+    );
+}
+
+#[test]
+fn a_check_tells_of_all_that_is_unfit_and_where_it_is_named() {
+    let plan = PlanFolder::new().edit("[[steps]]\nid = \"ready\"\ndo = \"ready-check\"\n", "");
+    let gone = [
+        "simulated-os.json",
+        "thermostat/board-config.bin",
+        "sample-psk.txt",
+    ];
+    for name in gone {
+        std::fs::remove_file(plan.path(name)).unwrap();
+    }
+    let plan = plan.write("thermostat/application/app_manifest.json", "{");
+    let text = std::fs::read_to_string(plan.plan()).unwrap();
+    let (supplies, trust) = plans::keys(1);
+    let findings = check(&plan.plan(), &trust, Some(&supplies)).unwrap();
+    for (place, key, code) in [
+        ("os.list", "list =", "run.file"),
+        ("images.board-config", "[images.board-config]", "run.file"),
+        ("images.application", "[images.application]", "image."),
+        ("steps.", "[[steps]]", "run.secret"),
+        ("steps.", "[[steps]]", "plan.no-ready-check"),
+    ] {
+        let found = findings
+            .iter()
+            .find(|found| found.finding.place.starts_with(place) && found.finding.code.starts_with(code));
+        let found = found.unwrap_or_else(|| panic!("{place} {code}: {findings:?}"));
+        assert_eq!(found.finding.severity, Severity::Error);
+        let line = text.lines().nth(found.line.unwrap() - 1).unwrap();
+        assert!(line.starts_with(key), "{place}: {line}");
+    }
+    assert!(
+        findings
+            .iter()
+            .all(|found| found.finding.code != "plan.image-unread"),
         "{findings:?}"
     );
 }

@@ -81,11 +81,7 @@ impl Session {
     }
 
     /// [`verify`](Self::verify), but a device that does not take the connection within a short while is given up.
-    pub(crate) async fn knock(
-        self,
-        epoch: Epoch,
-        within: Duration,
-    ) -> Result<Verified, (Self, DeviceError)> {
+    pub(crate) async fn knock(self, epoch: Epoch, within: Duration) -> Result<Verified, (Self, DeviceError)> {
         self.identify(epoch, Some(within)).await
     }
 

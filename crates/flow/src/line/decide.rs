@@ -127,10 +127,7 @@ impl Line {
                 } else {
                     error.clone()
                 };
-                let body = Body::Unresponsive {
-                    epoch: *epoch,
-                    error,
-                };
+                let body = Body::Unresponsive { epoch: *epoch, error };
                 Ok(vec![Fact::of_slot(slot, body)])
             }
             Input::Performed {

@@ -27,7 +27,7 @@ pub use action::{
     SetState, Voided, WifiSecurity, WifiTest,
 };
 pub use canonical::{canonical, hash};
-pub use check::{Finding, Given, ImageFact, Severity, check};
+pub use check::{Finding, Given, IMAGE_UNREAD, ImageFact, Severity, check};
 pub use error::{PlanError, Position};
 pub use explain::{ExplainedStep, Explanation, explain};
 pub use limit::Limit;

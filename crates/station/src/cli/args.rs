@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
+use super::later::Later;
 use super::output::Color;
 
 /// Takes every attached Azure Sphere board from plugged in to ready to ship.
@@ -73,20 +74,20 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Take all boards through a plan
-    Run(RunArgs),
+    Run(Later<RunArgs>),
     /// List the boards and what their devices say
-    Devices(DevicesArgs),
+    Devices(Later<DevicesArgs>),
     /// Check whether boards are ready to ship
-    ReadyCheck(ReadyCheckArgs),
+    ReadyCheck(Later<ReadyCheckArgs>),
     /// Look into plans
     #[command(subcommand)]
-    Plan(PlanCommand),
+    Plan(Later<PlanCommand>),
     /// Look into what is recorded
     #[command(subcommand)]
-    Records(RecordsCommand),
+    Records(Later<RecordsCommand>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
-    Sim(SimArgs),
+    Sim(Later<SimArgs>),
     /// Print completions for a shell
     #[command(after_help = "Example:\n  lineside completions bash > /etc/bash_completion.d/lineside")]
     Completions {

@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod devices;
 mod exit;
+mod later;
 mod live;
 mod output;
 mod plan;
@@ -18,6 +19,7 @@ use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use exit::Exit;
+use later::Later;
 use output::Printer;
 use trouble::Trouble;
 
@@ -27,19 +29,18 @@ pub(crate) fn main() -> Exit {
         Ok(cli) => cli,
         Err(error) => {
             let is_asked_for = !error.use_stderr();
-            // clap's own printing knows colour and pipes; nothing can be done about a closed pipe.
-            let _ = error.print();
+            output::usage(&error.render(), is_asked_for);
             return if is_asked_for { Exit::Good } else { Exit::Usage };
         }
     };
     let printer = Printer::new(cli.global.json, cli.global.color);
     let done = match cli.command {
-        Command::Run(args) => run::run(&cli.global, &args, &printer),
-        Command::Devices(args) => devices::run(&cli.global, &args, &printer),
-        Command::ReadyCheck(args) => ready_check::run(&cli.global, &args, &printer),
-        Command::Plan(command) => plan::run(&cli.global, &command, &printer),
-        Command::Records(command) => records::run(&cli.global, &command, &printer),
-        Command::Sim(args) => sim::run(&args, &printer),
+        Command::Run(Later(args)) => run::run(&cli.global, &args, &printer),
+        Command::Devices(Later(args)) => devices::run(&cli.global, &args, &printer),
+        Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
+        Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
+        Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
+        Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "lineside", &mut script);

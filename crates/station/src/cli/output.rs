@@ -5,8 +5,10 @@
 
 use std::io::{IsTerminal, Write};
 
+use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use clap::builder::StyledStr;
 use lineside_terms::Told;
 use serde::Serialize;
 
@@ -47,6 +49,23 @@ impl Tone {
     pub(crate) fn paint(self, text: &str) -> String {
         let style = self.style();
         format!("{style}{text}{style:#}")
+    }
+}
+
+/// What was asked about the command line, or what is wrong with it: in one piece, because whoever asks waits for it.
+pub(crate) fn usage(text: &StyledStr, is_asked_for: bool) {
+    fn write(text: &StyledStr, stream: impl RawStream + AsLockedWrite) {
+        let choice = Printer::new(false, Color::Auto).choice(stream.is_terminal());
+        let text = match choice {
+            ColorChoice::Never => text.to_string(),
+            _ => text.ansi().to_string(),
+        };
+        let _ = AutoStream::new(stream, choice).write_all(text.as_bytes());
+    }
+    if is_asked_for {
+        write(text, std::io::stdout().lock());
+    } else {
+        write(text, std::io::stderr().lock());
     }
 }
 

@@ -1,7 +1,7 @@
 //! `lineside plan check|explain|schema`: looks into plans without touching a board.
 
 use lineside_flow::plan;
-use lineside_runner::program;
+use lineside_runner::{Placed, program};
 use serde::Serialize;
 
 use super::args::{Global, PlanCommand};
@@ -45,27 +45,32 @@ struct Checked<'a> {
     version: u32,
     kind: &'static str,
     is_good: bool,
-    findings: &'a [plan::Finding],
+    findings: &'a [Placed],
 }
 
 fn check(global: &Global, path: &std::path::Path, printer: &Printer) -> Result<Exit, Trouble> {
     let (trust, supplies) = bench::supplies_of(&global.bench)?;
-    let findings = program::check(path, &trust, supplies.as_ref())?;
+    let findings = lineside_runner::check(path, &trust, supplies.as_ref())?;
     let is_good = findings
         .iter()
-        .all(|finding| finding.severity != plan::Severity::Error);
+        .all(|found| found.finding.severity != plan::Severity::Error);
     printer.object(&Checked {
         version: 1,
         kind: "plan-check",
         is_good,
         findings: &findings,
     });
-    for finding in &findings {
+    for found in &findings {
+        let finding = &found.finding;
         let word = match finding.severity {
             plan::Severity::Error => Tone::Bad.paint("error:"),
             plan::Severity::Warning => Tone::Unclear.paint("warning:"),
         };
-        printer.result(&format!("{word} {finding}\n  remedy: {}", finding.help));
+        let at = match (found.line, found.column) {
+            (Some(line), Some(column)) => format!("\n  at:     {}:{line}:{column}", path.display()),
+            _ => String::new(),
+        };
+        printer.result(&format!("{word} {finding}{at}\n  remedy: {}", finding.help));
     }
     let verdict = if is_good {
         Tone::Good.paint("the plan is good")

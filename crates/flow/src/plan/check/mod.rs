@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Name, Plan};
 
+pub use references::IMAGE_UNREAD;
+
 /// What the runner found in the files that a plan names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Given {

@@ -11,6 +11,9 @@ use crate::plan::{Action, Plan, Role, Step};
 /// More tries than this hide a fault instead of passing over a hiccup.
 const MOST_RETRIES: u32 = 10;
 
+/// The code of the finding that an image was not read.
+pub const IMAGE_UNREAD: &str = "plan.image-unread";
+
 pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
     for step in &plan.steps {
         names(plan, step, findings);
@@ -115,7 +118,7 @@ fn images(plan: &Plan, given: &Given, findings: &mut Findings) {
         let place = format!("images.{name}");
         let Some(fact) = given.images.get(name) else {
             findings.warning(
-                "plan.image-unread",
+                IMAGE_UNREAD,
                 place,
                 format!(
                     "image `{name}` was not read, so its signature, type, ports and pins are not checked"
