@@ -13,6 +13,8 @@
 mod measure;
 
 use std::cell::Cell;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -22,7 +24,7 @@ use futures::executor::{LocalPool, block_on};
 use futures::future::join_all;
 use futures::task::LocalSpawnExt as _;
 use lineside_device::boot::wait_responsive;
-use lineside_device::{Session, SessionConfig, TrustAnchor, Verified, timeouts};
+use lineside_device::{Progress, ProgressCell, Session, SessionConfig, TrustAnchor, Verified, timeouts};
 use lineside_image::{ApplicationSource, pack_application};
 use lineside_link::{Bench as _, Board, Clock, LineSettings, LinkError, Port, Wire, run_simulated};
 use lineside_protocol::assume::{MSS, MTU};
@@ -195,20 +197,37 @@ async fn sideload(world: &World, clock: &Clock, package: &Bytes, host: &[String]
         .collect();
     let before = (cpu_of(host), cpu_of(&simulator), world.lateness());
     let began = clock.now();
-    let all = boards.into_iter().map(|connected| async move {
-        let Connected {
-            board,
-            mut device,
-            sent,
-        } = connected;
-        sent.set(Sent::default());
-        let began = device.clock().now();
-        device.stage(package.clone(), None).await.unwrap();
-        let took = device.clock().now() - began;
-        drop(board);
-        (took, sent.get())
-    });
-    let all: Vec<(Duration, Sent)> = join_all(all).await;
+    let cells: Vec<ProgressCell> = (0..BOARDS).map(|_| ProgressCell::default()).collect();
+    let all = boards
+        .into_iter()
+        .zip(&cells)
+        .map(|(connected, cell)| async move {
+            let Connected {
+                board,
+                mut device,
+                sent,
+            } = connected;
+            sent.set(Sent::default());
+            let began = device.clock().now();
+            device
+                .stage(package.clone(), Some(Rc::clone(cell)))
+                .await
+                .unwrap();
+            let took = device.clock().now() - began;
+            drop(board);
+            (took, sent.get())
+        });
+    // Late is what counts while image bytes travel: the chips then check what they got, all on one thread at once.
+    let mut after = None;
+    let mut all = pin!(join_all(all));
+    let all: Vec<(Duration, Sent)> = poll_fn(|cx| {
+        let polled = all.as_mut().poll(cx);
+        if after.is_none() && cells.iter().any(|cell| is_whole(cell.get())) {
+            after = Some(world.lateness());
+        }
+        polled
+    })
+    .await;
     let wall = clock.now() - began;
     let since = |cpu: Option<Duration>, before: Option<Duration>| Some(cpu?.saturating_sub(before?));
     let (host, others) = (since(cpu_of(host), before.0), since(cpu_of(&simulator), before.1));
@@ -225,7 +244,7 @@ async fn sideload(world: &World, clock: &Clock, package: &Bytes, host: &[String]
     let shares: Vec<f64> = all.iter().map(share).collect();
     let sum = |part: fn(&Sent) -> u64| all.iter().map(|(_, sent)| part(sent)).sum::<u64>() as f64;
     let (bytes, escapes) = (sum(|sent| sent.bytes), sum(|sent| sent.escapes));
-    let after = world.lateness();
+    let after = after.unwrap_or_else(|| world.lateness());
     Sideload {
         shares,
         beyond: bytes / ((plain * BOARDS) as f64 + escapes) - 1.0,
@@ -241,6 +260,10 @@ async fn sideload(world: &World, clock: &Clock, package: &Bytes, host: &[String]
             over_1_ms: after.over_1_ms - before.2.over_1_ms,
         },
     }
+}
+
+const fn is_whole(progress: Progress) -> bool {
+    progress.total > 0 && progress.done == progress.total
 }
 
 struct Connected {

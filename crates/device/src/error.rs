@@ -18,7 +18,7 @@ pub enum DeviceError {
     #[error("the wire to the device failed")]
     Link(#[from] LinkError),
     /// Nothing answered on the wire (A-07 `tcp-timeout`).
-    #[error("the device does not answer: port {port} was tried {tries} times")]
+    #[error("the device does not answer: port {port} was tried {}", times(*tries))]
     TcpTimeout {
         /// The TCP port.
         port: u16,
@@ -226,6 +226,13 @@ impl DeviceError {
                 | Self::Timeout { .. }
                 | Self::Status { status: 500, .. }
         )
+    }
+}
+
+fn times(tries: u32) -> String {
+    match tries {
+        1 => "once".to_owned(),
+        more => format!("{more} times"),
     }
 }
 

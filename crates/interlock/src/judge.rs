@@ -484,10 +484,10 @@ fn images(expected: &Expectation, facts: &Facts) -> Check {
             }
         }
         wrong.extend(held.keys().map(|component| format!("not expected: {component}")));
-        let found = if wrong.is_empty() {
-            "exactly these".to_owned()
-        } else {
-            wrong.join("; ")
+        let found = match (wrong.is_empty(), expected.images.is_empty()) {
+            (true, true) => "none".to_owned(),
+            (true, false) => "exactly these".to_owned(),
+            (false, _) => wrong.join("; "),
         };
         (wrong.is_empty(), found)
     })

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// Text that is not the identifier it was meant to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {kind}: {rule}")]
+#[error("`{text}` is no {kind}: {rule}")]
 pub struct ParseIdError {
     kind: &'static str,
     rule: &'static str,

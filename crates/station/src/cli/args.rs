@@ -268,12 +268,18 @@ pub(crate) enum RecordsCommand {
     },
     /// Write records in a form for others
     #[command(
-        after_help = "Examples:\n  lineside records export devices > devices.csv\n  lineside records export runs > runs.jsonl"
+        after_help = "Examples:\n  lineside records export devices > devices.csv\n  lineside records export runs > runs.jsonl\n  lineside records export claims --product Thermostat --group Production > claims.csv"
     )]
     Export {
         /// What to write
         #[arg(value_enum)]
         what: Export,
+        /// The product that the devices are claimed into; for `claims`
+        #[arg(long, value_name = "NAME", required_if_eq("what", "claims"))]
+        product: Option<String>,
+        /// The device group within that product; for `claims`
+        #[arg(long, value_name = "NAME", required_if_eq("what", "claims"))]
+        group: Option<String>,
     },
     /// Check that nothing in the journal was changed
     #[command(after_help = "Example:\n  lineside records verify --data lineside-data")]
@@ -283,8 +289,10 @@ pub(crate) enum RecordsCommand {
 /// What can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Export {
-    /// Device ids as CSV, for claiming in the cloud
+    /// Devices as CSV: id, unit serial, state, run, when they were last seen
     Devices,
+    /// Finished devices as CSV, as the vendor's bulk-claim tool reads it
+    Claims,
     /// Runs as JSON lines
     Runs,
 }

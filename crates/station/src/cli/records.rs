@@ -8,7 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lineside_flow::interlock::Earlier;
-use lineside_records::{Disk, RealDisk, RunFilter, RunRecord, View, verify, write_devices, write_runs};
+use lineside_records::{
+    Disk, RealDisk, RunFilter, RunRecord, View, verify, write_claims, write_devices, write_runs,
+};
 use lineside_terms::{DeviceId, Outcome, RunId};
 use serde::Serialize;
 
@@ -44,7 +46,23 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
             list(&open_view(&folder)?, &filter, printer)
         }
         RecordsCommand::Show { run } => show(&open_view(&folder)?, run, printer),
-        RecordsCommand::Export { what } => export(&open_view(&folder)?, *what, printer),
+        RecordsCommand::Export { what, product, group } => {
+            let view = open_view(&folder)?;
+            let mut out = Vec::new();
+            match what {
+                Export::Devices => write_devices(&view.devices()?, &mut out)?,
+                Export::Claims => {
+                    // A device that is not finished may yet fail, and cannot be unclaimed.
+                    let devices = view.devices()?;
+                    let finished = devices.iter().filter(|device| device.complete_run.is_some());
+                    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+                    write_claims(finished, &name(product), &name(group), &mut out)?;
+                }
+                Export::Runs => _ = write_runs(&view, &RunFilter::default(), &mut out)?,
+            }
+            printer.raw(String::from_utf8_lossy(&out).trim_end());
+            Ok(Exit::Good)
+        }
         RecordsCommand::Verify => check(&folder, printer),
     }
 }
@@ -246,18 +264,6 @@ fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
             .map_or_else(|| "not known yet".to_owned(), |v| format!("{v:?}").to_lowercase());
         printer.result(&format!("intent   {}: {verdict}", intent.key));
     }
-    Ok(Exit::Good)
-}
-
-fn export(view: &View, what: Export, printer: &Printer) -> Result<Exit, Trouble> {
-    let mut out = Vec::new();
-    match what {
-        Export::Devices => write_devices(&view.devices()?, &mut out)?,
-        Export::Runs => {
-            write_runs(view, &RunFilter::default(), &mut out)?;
-        }
-    }
-    printer.raw(String::from_utf8_lossy(&out).trim_end());
     Ok(Exit::Good)
 }
 

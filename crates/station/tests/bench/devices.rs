@@ -18,7 +18,7 @@ fn devices_of_all_kinds_are_listed() {
     assert_said!(devices.stdout, @r"
     slot  device  state  OS  responsive
     1113  8578d362  Blank  before 22.09  yes
-    1123  -  -  -  no: the device did not come back within 1 s: the device does not answer: port 443 was tried 2 times [device.not-back]
+    1123  -  -  -  no: the device did not come back within 1 s: the device does not answer: port 443 was tried once [device.not-back]
     1133  -  -  -  no: what answers is not a device that this station trusts: its certificate is not signed by the pinned one [device.wrong-certificate]
     ");
     let objects = floor

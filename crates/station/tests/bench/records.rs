@@ -87,6 +87,16 @@ fn what_was_recorded_can_be_looked_at() {
         rows.lines().count() == 2 && rows.contains(&format!("{device},SAMPLE-000")),
         "{devices:?}"
     );
+    let claims = floor
+        .run("records export claims --product P --group G --data d")
+        .exits(0);
+    let (head, rows) = claims.stdout.split_once('\n').unwrap();
+    assert_eq!(head, "DeviceId,ProductName,DeviceGroupName");
+    assert!(
+        rows.lines().count() == 2 && rows.lines().all(|row| row.len() == 132 && row.ends_with(",P,G")),
+        "{claims:?}"
+    );
+    floor.run("records export claims --product P --data d").exits(2);
     let exported = floor.run("records export runs --data d").exits(0).objects();
     assert!(
         exported.len() == 2 && exported.iter().all(|run| run["outcome"] == "pass"),

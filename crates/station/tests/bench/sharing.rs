@@ -60,7 +60,7 @@ fn boards_and_records_belong_to_one_at_a_time() {
     let stopped = first.done().exits(130);
     assert_said!(stopped.stdout, @r"
     slot  device  serial  outcome  time  what to do
-    1113  -  -  UNRESPONSIVE  the step was stopped because somebody asked for it [run.stopped] Run the same command again: the unit goes on where it was.
+    1113  -  -  INTERRUPTED  somebody asked to stop [run.cancelled] Run the same command again: the unit goes on where it was.
     1123  9585e3a0  SAMPLE-0002  PASS  [time]
     1 of 8 units passed
     ");
