@@ -2,8 +2,8 @@
 //!
 //! The shape, from the outside in: a [`Bench`] lists, watches and leases boards; a leased [`Board`] opens its
 //! [`Wire`]s and drives its [`Line`]s; a [`Wire`] reads, writes and changes settings. Backends: memory
-//! ([`memory`]), a serial port ([`serial`]), and boards lent by another process ([`remote`]). [`Clock`] is either
-//! precise or moved by hand, so that whole benches run in simulated time.
+//! ([`memory`]), a serial port ([`serial`]), the interface chip itself ([`ftdi`]), and boards lent by another process
+//! ([`remote`]). [`Clock`] is either precise or moved by hand, so that whole benches run in simulated time.
 //!
 //! Nothing here knows what the bytes mean.
 
@@ -12,7 +12,9 @@ mod bench;
 mod board;
 mod clock;
 mod error;
+pub mod ftdi;
 pub mod memory;
+mod places;
 #[cfg(test)]
 #[cfg(unix)]
 mod pty;
@@ -22,12 +24,14 @@ mod simulated;
 mod stop;
 pub mod trace;
 pub mod usb;
+mod watch;
 mod wire;
 
 pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
 pub use board::{Board, Line, Port, reset};
 pub use clock::{Clock, Hands, Sleep};
-pub use error::LinkError;
+pub use error::{DriverProblem, LinkError};
+pub use places::data_folder;
 pub use simulated::run_simulated;
 pub use stop::asked_to_stop;
 pub use wire::{LineSettings, Wire, WireHealth, read_some, write_all};

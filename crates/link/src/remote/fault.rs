@@ -44,8 +44,9 @@ pub enum Fault {
 }
 
 /// What a board can lack, as the backends say it: errors carry these as constants.
-const LACKS: [&str; 4] = [
+const LACKS: [&str; 5] = [
     crate::usb::NO_LINES,
+    crate::usb::NO_ACCESS,
     "line that can be driven",
     "such port",
     "reset line",
@@ -66,6 +67,10 @@ impl From<&LinkError> for Fault {
             LinkError::Io { doing, reason } => Self::Io {
                 doing: short(doing),
                 reason: short(reason),
+            },
+            LinkError::Driver { problem } => Self::Io {
+                doing: "use FTDI's driver".into(),
+                reason: short(&problem.to_string()),
             },
             // The lender's own lender: what is wrong there is told, and that it is there.
             LinkError::NoBench { .. } | LinkError::BenchTaken { .. } | LinkError::Foreign { .. } => {

@@ -52,6 +52,13 @@ impl Found {
         self.terminal(Port::Service, places)
     }
 
+    /// Where its node for programs is: `bus/usb/001/007`. `None` when the kernel tells odd numbers.
+    pub(super) fn node(&self, places: &Places) -> Option<PathBuf> {
+        let bus: u16 = self.name.split_once('-')?.0.parse().ok()?;
+        let device: u16 = self.device_number.parse().ok()?;
+        Some(places.dev.join(format!("bus/usb/{bus:03}/{device:03}")))
+    }
+
     /// True for the alias that is never ambiguous: `usb:1-2.1.1` (`chip-to-pc-and-recovery.md` 1.5).
     pub(super) fn is_alias(&self, slot: &SlotPath) -> bool {
         slot.as_str().strip_prefix("usb:") == Some(self.name.as_str())
