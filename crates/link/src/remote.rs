@@ -26,6 +26,7 @@ mod hold;
 mod lent;
 mod outbox;
 mod server;
+mod token;
 mod transport;
 
 use std::path::Path;

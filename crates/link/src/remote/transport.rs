@@ -1,7 +1,7 @@
 //! How two processes reach each other: a Unix socket, or TCP on loopback where there is none.
 //!
-//! A Unix socket is guarded by the permissions of its file. TCP is not, so its port is written down together with a
-//! random token in a file that only this user can read, and a client that does not begin with the token is closed.
+//! A Unix socket is guarded by the permissions of its file. TCP is not: its port is written down in the directory,
+//! and a client that does not begin with the [token](super::token), which only this user can read, is closed.
 
 use std::fs;
 use std::io;
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::token::{self, Token};
 
 /// What is reached in a directory: each has its own socket there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,30 +23,31 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The file of the Unix socket.
-    #[cfg(unix)]
-    const fn socket_file(self) -> &'static str {
+    /// Names its files.
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Bench => "bench.sock",
-            Self::Control => "control.sock",
+            Self::Bench => "bench",
+            Self::Control => "control",
         }
     }
 
-    /// The file with port and token.
-    const fn port_file(self) -> &'static str {
-        match self {
-            Self::Bench => "bench.port",
-            Self::Control => "control.port",
-        }
+    /// The file of the Unix socket.
+    #[cfg(unix)]
+    fn socket_file(self) -> String {
+        format!("{}.sock", self.name())
+    }
+
+    /// The file with the port.
+    fn port_file(self) -> String {
+        format!("{}.port", self.name())
     }
 }
 
 /// A file gets its name only when it is complete.
 const UNFINISHED: &str = ".new";
 
-const TOKEN: usize = 32;
-/// What a port file is at most: five digits, a space, the token in hex, an end of line.
-const LONGEST_PORT_FILE: u64 = 5 + 1 + 2 * TOKEN as u64 + 1;
+/// What a port file is at most: five digits, an end of line.
+const LONGEST_PORT_FILE: u64 = 5 + 1;
 
 /// How to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub(super) struct Pipe {
     pub(super) reader: Box<dyn AsyncRead + Unpin>,
     pub(super) writer: Box<dyn AsyncWrite + Unpin>,
     /// What the client must begin with before it may be spoken to.
-    token: Option<[u8; TOKEN]>,
+    token: Option<Token>,
 }
 
 impl Pipe {
@@ -84,7 +87,7 @@ impl Pipe {
         }
     }
 
-    fn tcp(stream: TcpStream, token: Option<[u8; TOKEN]>) -> Self {
+    fn tcp(stream: TcpStream, token: Option<Token>) -> Self {
         // Frames are gathered before they are written: waiting for more would only delay them.
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
@@ -98,14 +101,9 @@ impl Pipe {
     /// Waits for the client's token, if it needs one.
     pub(super) async fn admit(&mut self) -> io::Result<()> {
         let Some(token) = self.token else { return Ok(()) };
-        let mut given = [0; TOKEN];
+        let mut given = token::blank();
         self.reader.read_exact(&mut given).await?;
-        // In the same time wherever they differ.
-        let differs = given
-            .iter()
-            .zip(token)
-            .fold(0, |differs, (a, b)| differs | (a ^ b));
-        if differs == 0 {
+        if token.is(given) {
             Ok(())
         } else {
             Err(io::ErrorKind::PermissionDenied.into())
@@ -116,13 +114,14 @@ impl Pipe {
 enum Socket {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
-    Tcp(TcpListener, [u8; TOKEN]),
+    Tcp(TcpListener, Token),
 }
 
 /// Where clients come in. Whoever makes one holds the right to lend in this directory until it is dropped.
 pub(super) struct Listener {
     socket: Socket,
-    file: PathBuf,
+    /// What leads to it.
+    files: Vec<PathBuf>,
 }
 
 impl Listener {
@@ -151,7 +150,7 @@ impl Listener {
         fs::rename(&unfinished, &file)?;
         Ok(Self {
             socket: Socket::Unix(socket),
-            file,
+            files: vec![file],
         })
     }
 
@@ -161,18 +160,17 @@ impl Listener {
         let socket = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.set_nonblocking(true)?;
         let port = socket.local_addr()?.port();
-        let mut token = [0; TOKEN];
-        getrandom::fill(&mut token).map_err(|error| io::Error::other(error.to_string()))?;
-        let hex: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
         let file = dir.join(what.port_file());
+        // Whoever reads a token must not have read the port of an earlier lender before.
+        remove(&file)?;
+        let (token, token_file) = Token::create(dir, what, port)?;
         let unfinished = dir.join(format!("{}{UNFINISHED}", what.port_file()));
-        remove(&unfinished)?;
-        write_private(&unfinished, &format!("{port} {hex}\n"))?;
+        fs::write(&unfinished, format!("{port}\n"))?;
         let socket = TcpListener::from_std(socket)?;
         fs::rename(&unfinished, &file)?;
         Ok(Self {
             socket: Socket::Tcp(socket, token),
-            file,
+            files: vec![file, token_file],
         })
     }
 
@@ -189,7 +187,9 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         // What remains is replaced by the next lender, so failing here harms nobody.
-        let _ = remove(&self.file);
+        for file in &self.files {
+            let _ = remove(file);
+        }
     }
 }
 
@@ -206,46 +206,27 @@ pub(super) async fn connect(dir: &Path, what: What) -> io::Result<Pipe> {
             return Ok(Pipe::unix(tokio::net::UnixStream::connect(path.path()).await?));
         }
     }
-    let (port, token) = read_port(&dir.join(what.port_file()))?;
+    let port = read_port(&dir.join(what.port_file()))?;
+    let token = Token::read(dir, what, port)?;
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(&token).await?;
+    stream.write_all(token.bytes()).await?;
     Ok(Pipe::tcp(stream, None))
 }
 
-fn read_port(file: &Path) -> io::Result<(u16, [u8; TOKEN])> {
+fn read_port(file: &Path) -> io::Result<u16> {
     use std::io::Read;
 
     let mut text = String::new();
     fs::File::open(file)?
         .take(LONGEST_PORT_FILE + 1)
         .read_to_string(&mut text)?;
-    parse_port(text.trim_end()).ok_or_else(|| io::Error::other("the file holds no port and token"))
+    text.trim_end()
+        .parse()
+        .map_err(|_| io::Error::other("the file holds no port"))
 }
 
-fn parse_port(text: &str) -> Option<(u16, [u8; TOKEN])> {
-    let (port, hex) = text.split_once(' ')?;
-    if hex.len() != 2 * TOKEN || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut token = [0; TOKEN];
-    for (index, byte) in token.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some((port.parse().ok()?, token))
-}
-
-/// Writes a file that nobody else may read. On Windows the directory decides who may.
-fn write_private(file: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write;
-
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(text.as_bytes())
-}
-
-fn remove(file: &Path) -> io::Result<()> {
+/// Removes a file that need not be there.
+pub(super) fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -292,26 +273,5 @@ fn short_enough(path: &Path) -> io::Result<ShortPath> {
             path: path.to_owned(),
             _dir: None,
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_file_is_read_and_nonsense_refused() {
-        let hex = "0f".repeat(TOKEN);
-        assert_eq!(parse_port(&format!("8080 {hex}")), Some((8080, [15; TOKEN])));
-        for text in [
-            "",
-            "8080",
-            "70000 ",
-            "8080 0f",
-            &format!("x {hex}"),
-            &format!("1 {}", "+1".repeat(TOKEN)),
-        ] {
-            assert_eq!(parse_port(text), None, "{text}");
-        }
     }
 }

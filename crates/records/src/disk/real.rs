@@ -10,6 +10,9 @@ use crate::error::RecordsError;
 /// The file whose lock, kept by the kernel, says who owns the folder. It ends with its process, however that ends.
 const LOCK_FILE: &str = "lock";
 
+/// The file that names the owner. It is another one because some systems let nobody read a locked file.
+const OWNER_FILE: &str = "owner";
+
 /// A folder on a real disk.
 #[derive(Debug)]
 pub struct RealDisk {
@@ -28,7 +31,7 @@ impl RealDisk {
         let doing = || format!("opening {}", folder.display());
         fs::create_dir_all(folder).map_err(|e| RecordsError::of_disk(doing(), e))?;
         let path = folder.join(LOCK_FILE);
-        let mut lock = OpenOptions::new()
+        let lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -40,15 +43,13 @@ impl RealDisk {
             Err(TryLockError::WouldBlock) => {
                 return Err(RecordsError::Locked {
                     folder: folder.into(),
-                    holder: holder(&mut lock),
+                    holder: holder(folder),
                 });
             }
             Err(TryLockError::Error(e)) => return Err(RecordsError::of_disk(doing(), e)),
         }
         // Who holds it is a courtesy to the reader of a message; a full disk must not stand in the way here.
-        let _ = lock
-            .set_len(0)
-            .and_then(|()| write!(lock, "{}", std::process::id()));
+        let _ = fs::write(folder.join(OWNER_FILE), std::process::id().to_string());
         Ok(Self {
             folder: folder.into(),
             lock: Some(lock),
@@ -84,10 +85,11 @@ impl RealDisk {
     }
 }
 
-/// The process id in a lock file. Some systems let nobody read a locked file: then it stays unknown.
-fn holder(lock: &mut File) -> Option<u32> {
+/// Who has locked the folder, as far as it can be told.
+fn holder(folder: &Path) -> Option<u32> {
     let mut text = String::new();
-    lock.take(16).read_to_string(&mut text).ok()?;
+    let file = File::open(folder.join(OWNER_FILE)).ok()?;
+    file.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
@@ -173,6 +175,10 @@ mod tests {
         let error = RealDisk::open(folder.path()).unwrap_err();
         assert_eq!(error.code(), "records.locked");
         assert!(
+            matches!(error, RecordsError::Locked { holder, .. } if holder == Some(std::process::id())),
+            "{error}"
+        );
+        assert!(
             error.to_string().contains(folder.path().to_str().unwrap()),
             "{error}"
         );
@@ -194,7 +200,7 @@ mod tests {
         file.append(b"three").unwrap();
         file.sync().unwrap();
         assert_eq!(disk.read("a").unwrap(), b"one two three");
-        assert_eq!(disk.list().unwrap(), ["a", LOCK_FILE]);
+        assert_eq!(disk.list().unwrap(), ["a", LOCK_FILE, OWNER_FILE]);
     }
 
     #[test]
