@@ -75,6 +75,9 @@ pub struct Program {
     protected: Protected,
 }
 
+/// How a text may begin that was written on Windows; it means nothing.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// When packages that are packed on the spot were built: a fixed time, so that the same tree gives the same bytes.
 const PACKED_AT: u64 = 1_767_225_600;
 
@@ -321,7 +324,16 @@ pub(crate) fn read(path: &Path, named_by: Option<&str>) -> Result<Vec<u8>, Runne
 }
 
 fn read_text(path: &Path, named_by: Option<&str>) -> Result<String, RunnerError> {
-    std::fs::read_to_string(path).map_err(|source| file_error(path, named_by, source))
+    text_of(path).map_err(|source| file_error(path, named_by, source))
+}
+
+/// The text of a file, without the mark of its encoding that editors on Windows begin it with.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text
+        .strip_prefix(BYTE_ORDER_MARK)
+        .map(str::to_owned)
+        .unwrap_or(text))
 }
 
 fn file_error(path: &Path, named_by: Option<&str>, source: std::io::Error) -> RunnerError {
@@ -349,7 +361,8 @@ fn derived(parts: &[&[u8]]) -> [u8; 16] {
 }
 
 pub(crate) fn releases_of(path: &Path, bytes: &[u8]) -> Result<Vec<OsRelease>, RunnerError> {
-    let list = OsList::parse(bytes).map_err(|error| RunnerError::OsList {
+    let json = bytes.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(bytes);
+    let list = OsList::parse(json).map_err(|error| RunnerError::OsList {
         path: path.to_owned(),
         why: error.to_string(),
     })?;
@@ -524,7 +537,7 @@ pub(crate) fn psk_of(step: &str, test: &WifiTest, folder: &Folder) -> Result<Opt
         (Some(name), _) => (format!("${name}"), std::env::var(name.as_str()).ok()),
         (None, Some(file)) => {
             let path = folder.path(file.as_str());
-            (path.display().to_string(), std::fs::read_to_string(path).ok())
+            (path.display().to_string(), text_of(&path).ok())
         }
         (None, None) => return Ok(None),
     };
