@@ -153,7 +153,7 @@ async fn watch(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resu
     loop {
         let change = tokio::select! {
             change = changes.next() => change,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Good),
+            () = lineside_link::asked_to_stop() => return Ok(Exit::Good),
         };
         match change {
             None => {

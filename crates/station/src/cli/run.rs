@@ -108,15 +108,12 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
 fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer) {
     let cancel = cancel.clone();
     tokio::task::spawn_local(async move {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return;
-        }
+        lineside_link::asked_to_stop().await;
         printer.note("stopping: steps under way end in a told state; once more to stop at once");
         cancel.ask();
-        if tokio::signal::ctrl_c().await.is_ok() {
-            printer.note("stopped at once: run the same command again to go on");
-            stop_process();
-        }
+        lineside_link::asked_to_stop().await;
+        printer.note("stopped at once: run the same command again to go on");
+        stop_process();
     });
 }
 
