@@ -8,6 +8,7 @@ use lineside_terms::{Instant, SlotPath};
 
 use crate::chip::{Chip, ChipEvent};
 use crate::firmware::WritesExpected;
+use crate::ftdi::InterfaceChip;
 use crate::lane::{Lane, Lateness, NearWire};
 use crate::pace::WirePace;
 
@@ -33,6 +34,10 @@ pub(crate) struct BoardState {
     pub(crate) chip: Chip,
     /// Serial number of the interface board: it moves with the chip.
     pub(crate) serial: String,
+    /// The chip between USB and the other one, for who comes that way.
+    pub(crate) interface: InterfaceChip,
+    /// Which of its channels somebody has claimed.
+    pub(crate) claims: [bool; 4],
     pub(crate) is_plugged: bool,
     pub(crate) attachment: u64,
     pub(crate) lease: Option<Lease>,
@@ -59,6 +64,8 @@ impl BoardCell {
     pub(crate) fn new(index: usize, slot: SlotPath, serial: String, chip: Chip, pace: WirePace) -> Self {
         let state = BoardState {
             chip,
+            interface: InterfaceChip::new(&serial),
+            claims: [false; 4],
             serial,
             is_plugged: false,
             attachment: 0,
@@ -217,6 +224,8 @@ impl BoardState {
         self.service.close();
         self.console.close();
         self.chip.power_off();
+        self.chip.set_strap(false);
+        self.claims = [false; 4];
         self.wake();
     }
 
@@ -224,6 +233,7 @@ impl BoardState {
         self.is_plugged = true;
         self.replug_at = None;
         self.attachment += 1;
+        self.interface = InterfaceChip::new(&self.serial);
         self.chip.firmware_mut().expect_writes(self.writes_expected);
         self.chip.power_on(now);
         self.wake();

@@ -20,6 +20,7 @@ use crate::board::{BoardCell, Turn};
 use crate::chip::{Chip, ChipConfig, ChipEvent};
 use crate::faults::{Fault, FaultScript};
 use crate::firmware::{FirmwareConfig, WritesExpected, device_id};
+use crate::ftdi::UsbPort;
 use crate::lane::Lateness;
 use crate::pace::{DeviceTimes, Pace, WirePace};
 use crate::seed::Seed;
@@ -251,6 +252,14 @@ impl World {
     /// When there is no such board.
     pub fn with_chip<R>(&self, board: usize, look: impl FnOnce(&Chip) -> R) -> Result<R, SimulatorError> {
         Ok(look(&self.cell(board)?.state().chip))
+    }
+
+    /// The USB socket of a board, for who drives interface chips itself.
+    ///
+    /// # Errors
+    /// When there is no such board.
+    pub fn usb_port(&self, board: usize) -> Result<UsbPort, SimulatorError> {
+        Ok(UsbPort::new(self, self.cell(board)?))
     }
 
     /// Pulls a board's plug: supply and wires go, whoever had leased it has lost it. No effect when it is out.

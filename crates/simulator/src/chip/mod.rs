@@ -106,6 +106,17 @@ enum Power {
     Recovery,
 }
 
+/// What a chip was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootMode {
+    /// It is held in reset, or has no supply.
+    Held,
+    /// An ordinary boot.
+    Normal,
+    /// The strap was high when reset was let go of: the boot ROM waits for recovery.
+    Recovery,
+}
+
 /// A connection to an application.
 #[derive(Debug)]
 struct AppConnection {
@@ -218,6 +229,17 @@ impl Chip {
     /// Drives the strap that is sampled when reset is released.
     pub fn set_strap(&mut self, is_asserted: bool) {
         self.strap = is_asserted;
+    }
+
+    /// What it was started for.
+    pub fn boot_mode(&self) -> BootMode {
+        match self.power {
+            Power::Held => BootMode::Held,
+            Power::Recovery => BootMode::Recovery,
+            Power::Silent { .. } | Power::Refusing { .. } | Power::Up | Power::Leaving { .. } => {
+                BootMode::Normal
+            }
+        }
     }
 
     /// Bytes that came in on the service wire.
