@@ -12,9 +12,11 @@
 
 mod channel;
 mod chip;
+mod lines;
 mod netlist;
 mod port;
 
 pub use chip::{Answer, InterfaceChip, Setup};
+pub use lines::{UsbLines, serve};
 pub use netlist::{Level, Nets};
 pub use port::{ClaimError, Claimed, Gone, UsbPort};

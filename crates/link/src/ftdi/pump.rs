@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::assume::TRANSMIT_BUFFER;
 use super::transport::LATENCY_MS;
-use super::{BitMode, Transport};
+use super::{BitMode, FASTEST, SLOWEST, Transport};
 use crate::{LineSettings, LinkError, Wire, WireHealth};
 
 /// Between two looks while bytes move.
@@ -117,7 +117,8 @@ impl Ways {
 }
 
 struct Lane {
-    open: Open,
+    /// Taken out when the wire is closed, so that nobody closes a channel later than that.
+    open: Mutex<Option<Open>>,
     ways: Mutex<Ways>,
     pace: Mutex<Pace>,
 }
@@ -186,7 +187,7 @@ impl Pump {
             channel.transport.purge_received()?;
         }
         let lane = Arc::new(Lane {
-            open,
+            open: Mutex::new(Some(open)),
             ways: Mutex::default(),
             pace: Mutex::new(Pace {
                 settings,
@@ -261,7 +262,11 @@ impl Lane {
     }
 
     fn try_turn(&self, scratch: &mut [u8]) -> Result<bool, LinkError> {
-        let mut channel = self.open.lock();
+        let open = lock(&self.open);
+        let Some(open) = &*open else {
+            return Ok(false);
+        };
+        let mut channel = open.lock();
         let (room, event_character) = {
             let mut ways = lock(&self.ways);
             if ways.is_closed || ways.failed.is_some() || channel.is_bit_bang {
@@ -409,8 +414,19 @@ impl Wire for PumpedWire {
         Poll::Ready(Ok(count))
     }
 
+    /// Settings are changed at once when everything has left; else as soon as it has.
     fn configure(&mut self, settings: LineSettings) -> Result<(), LinkError> {
-        let mut channel = self.lane.open.lock();
+        if !(SLOWEST..=FASTEST).contains(&settings.baud) {
+            return Err(LinkError::Io {
+                doing: "set up the wire".into(),
+                reason: format!("the interface chip cannot do {} baud", settings.baud),
+            });
+        }
+        let open = lock(&self.lane.open);
+        let Some(open) = &*open else {
+            return Err(LinkError::Departed);
+        };
+        let mut channel = open.lock();
         let mut pace = lock(&self.lane.pace);
         let mut ways = lock(&self.lane.ways);
         if let Some(error) = &ways.failed {
@@ -440,7 +456,10 @@ impl Wire for PumpedWire {
 
 impl Drop for PumpedWire {
     fn drop(&mut self) {
-        let mut channel = self.lane.open.lock();
+        let Some(open) = lock(&self.lane.open).take() else {
+            return;
+        };
+        let mut channel = open.lock();
         if !channel.is_bit_bang && lock(&self.lane.ways).failed.is_none() {
             // A last word gets as far as the chip, if it wants it now.
             let _ = self.lane.send(&mut channel);
