@@ -5,8 +5,8 @@
 //! judge. It knows nothing of Lineside and shares no code with it.
 //!
 //! Requests and transfers go out as lines of text, each answered by one (`lineside_simulator::ftdi`). As a DLL it
-//! reaches whoever serves them at the address in the environment variable `LINESIDE_FTDI` (`127.0.0.1:1234`); in
-//! process a test [connects](connect) it to anything.
+//! reaches whoever serves them at the address in the environment variable `LINESIDE_FTDI` (`127.0.0.1:1234`, or the
+//! path of the file `ftdi.address` of `lineside sim --ftdi`); in process a test [connects](connect) it to anything.
 #![expect(unsafe_code, reason = "functions with the types of a C library")]
 #![allow(non_snake_case, reason = "the names are the driver's")]
 #![allow(

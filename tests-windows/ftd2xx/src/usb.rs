@@ -1,7 +1,7 @@
 //! Requests and transfers as lines of text to whoever simulates the boards.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 /// Sends one line, without its end, and returns the line that answers it.
 pub type Line = Box<dyn FnMut(&str) -> io::Result<String> + Send>;
@@ -34,7 +34,14 @@ impl Usb {
     /// Reaches the boards that `LINESIDE_FTDI` names.
     pub(crate) fn by_environment() -> io::Result<Self> {
         let place = std::env::var("LINESIDE_FTDI").map_err(io::Error::other)?;
-        let mut stream = TcpStream::connect(place)?;
+        let address: SocketAddr = match place.parse() {
+            Ok(address) => address,
+            Err(_) => std::fs::read_to_string(place)?
+                .trim()
+                .parse()
+                .map_err(io::Error::other)?,
+        };
+        let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         Ok(Self(Box::new(move |line| {

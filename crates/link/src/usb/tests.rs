@@ -1,3 +1,5 @@
+mod lines;
+
 use super::*;
 use crate::{BenchEvent, Line, Port, pty, read_some, run_simulated, write_all};
 use futures::StreamExt;

@@ -8,6 +8,7 @@
 
 mod bench;
 mod hosts;
+mod library;
 mod lines;
 #[path = "../support/mod.rs"]
 mod support;

@@ -335,6 +335,9 @@ pub(crate) struct SimArgs {
     /// A script of faults (JSON)
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// Also offer the boards' USB on a loopback port, for a stand-in of FTDI's driver
+    #[arg(long, hide = true)]
+    pub(crate) ftdi: bool,
 }
 
 /// Subcommands of `sim`.

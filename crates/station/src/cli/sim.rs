@@ -91,6 +91,9 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
     .expect("two numbers are always JSON");
     std::fs::write(dir.join(CA_FILE), world.ca_pem()).map_err(folder)?;
     std::fs::write(dir.join(ABOUT_FILE), about).map_err(folder)?;
+    if args.ftdi {
+        offer_usb(&world, dir).map_err(folder)?;
+    }
     let bench = Rc::new(world.bench());
     printer.raw("ready");
     tokio::select! {
@@ -98,11 +101,21 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
         () = control.serve(|line| world.ask_line(line)) => {}
         () = lineside_link::asked_to_stop() => {}
     }
-    for file in [CA_FILE, ABOUT_FILE] {
+    for file in [CA_FILE, ABOUT_FILE, USB_FILE] {
         // What remains is replaced by the next bench in this folder.
         let _ = std::fs::remove_file(dir.join(file));
     }
     Ok(Exit::Good)
+}
+
+/// Where the boards' USB is offered, when it is.
+const USB_FILE: &str = "ftdi.address";
+
+/// Offers the boards' USB to stand-ins of FTDI's driver on this computer.
+fn offer_usb(world: &lineside_simulator::World, dir: &Path) -> std::io::Result<()> {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    std::fs::write(dir.join(USB_FILE), format!("{}\n", listener.local_addr()?))?;
+    lineside_simulator::ftdi::serve(world, listener)
 }
 
 /// One object of `ask --json`.
