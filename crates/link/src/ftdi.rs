@@ -37,8 +37,3 @@ pub const PRODUCT_STRING: &str = "MSFT MT3620 Std Interface";
 
 /// FTDI's own ids: thousands of other devices have them too (`chip-to-pc-and-recovery.md` 1.1).
 pub const USB_IDS: (u16, u16) = (0x0403, 0x6011);
-
-/// What drivers call the channels by.
-pub(crate) const fn channel_letters() -> [char; 4] {
-    assume::LETTERS
-}

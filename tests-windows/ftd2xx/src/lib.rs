@@ -6,7 +6,7 @@
 //!
 //! Requests and transfers go out as lines of text, each answered by one (`lineside_simulator::ftdi`). As a DLL it
 //! reaches whoever serves them at the address in the environment variable `LINESIDE_FTDI` (`127.0.0.1:1234`, or the
-//! path of the file `ftdi.address` of `lineside sim --ftdi`); in process a test [connects](connect) it to anything.
+//! path of the file `usb.txt` of `lineside sim --ftdi`); in process a test [connects](connect) it to anything.
 #![expect(unsafe_code, reason = "functions with the types of a C library")]
 #![allow(non_snake_case, reason = "the names are the driver's")]
 #![allow(

@@ -39,6 +39,10 @@ pub(super) const TRANSMIT_BUFFER: usize = 2048;
 /// `windows.md` 3: D2XX ends the product string, and the serial number, of each channel with the channel's letter.
 pub(super) const LETTERS: [char; 4] = ['A', 'B', 'C', 'D'];
 
+/// `windows.md` 3: in D2XX's list bit 0 of a channel's flags says that some program has it open; then the list may
+/// hold nothing else of it, not even its ids.
+pub(super) const IS_OPEN: u32 = 1;
+
 /// `chip-to-pc-and-recovery.md` 1.1: where things stand in the EEPROM of an FT4232H, as offsets in bytes: USB ids, and
 /// for manufacturer, product and serial number where their USB string descriptors stand and how long they are.
 pub(super) mod eeprom {

@@ -109,7 +109,7 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
 }
 
 /// Where the boards' USB is offered, when it is.
-const USB_FILE: &str = "ftdi.address";
+const USB_FILE: &str = "usb.txt";
 
 /// Offers the boards' USB to stand-ins of FTDI's driver on this computer.
 fn offer_usb(world: &lineside_simulator::World, dir: &Path) -> std::io::Result<()> {

@@ -7,6 +7,7 @@ use lineside_terms::SlotPath;
 
 use super::DeviceNode;
 use crate::assume::connection_path;
+use crate::ftdi::assume::{IS_OPEN, LETTERS};
 use crate::ftdi::{Channel, PRODUCT_STRING, USB_IDS};
 
 /// A board as the operating system itself tells of it, for when the driver does not know where it sits.
@@ -43,8 +44,6 @@ impl Found {
 
 /// The channel's number is the last digit of a location.
 const CHANNEL_DIGIT: u32 = 0xF;
-/// Bit of [`DeviceNode::flags`] that says that somebody has it open.
-const IS_OPEN: u32 = 1;
 
 /// One channel of an interface board, as its node tells.
 struct Told {
@@ -124,10 +123,7 @@ fn told(node: &DeviceNode) -> Option<Told> {
 
 /// Splits the letter of a channel off the end of a text.
 fn split_letter<'a>(text: &'a str, between: &str) -> (Option<char>, &'a str) {
-    let letter = text
-        .chars()
-        .next_back()
-        .filter(|letter| crate::ftdi::channel_letters().contains(letter));
+    let letter = text.chars().next_back().filter(|letter| LETTERS.contains(letter));
     let rest = letter.and_then(|letter| text.strip_suffix(letter)?.strip_suffix(between));
     match rest {
         Some(rest) => (letter, rest),
