@@ -5,7 +5,7 @@
 //!   │         │         │         └ state, images, applications, Wi-Fi; refuses as a device does
 //!   │         │         └ power, SLIP, IP, TLS, HTTP, faults
 //!   │         └ slot, lease, wires, lines, plug
-//!   └ bench handle (what a station sees), control (what a judge asks)
+//!   └ bench handle (what a station sees), control (what a judge asks), ftdi (what USB sees of the boards)
 //! ```
 //!
 //! A world speaks the real protocols byte by byte and shares no code with the client but the tables and types of

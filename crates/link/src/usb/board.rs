@@ -8,7 +8,7 @@ use lineside_terms::SlotPath;
 use rustix::fs::{Access, access};
 
 use super::linux::{Leased, OpenChip};
-use super::sysfs::{Found, deliver_early};
+use super::sysfs::{self, Found, deliver_early};
 use super::{NO_ACCESS, NO_LINES, Places};
 use crate::ftdi::driver::{Channels, Lines};
 use crate::ftdi::{Channel, Chip, Transport};
@@ -142,6 +142,14 @@ impl Board for UsbBoard {
     }
 
     fn open(&mut self, port: Port) -> Result<Box<dyn Wire>, LinkError> {
+        if port == Port::Debug && self.driven.is_some() {
+            // Its channel may have been given back to the kernel, which then makes another terminal.
+            let boards = sysfs::boards(&self.places)?;
+            let same = |board: &Found| {
+                (&board.name, &board.device_number) == (&self.found.name, &self.found.device_number)
+            };
+            self.found = boards.into_iter().find(same).ok_or(LinkError::Departed)?;
+        }
         let terminal = self.found.terminal(port, &self.places);
         let terminal = terminal.ok_or(LinkError::Lacking { what: "such port" })?;
         if !deliver_early(&terminal, &self.places) {

@@ -169,6 +169,16 @@ fn the_debug_channel_is_not_taken_while_its_wire_is_open() {
         assert_eq!(asked.take(), ["all released"]);
         drop(wire);
         board.set_line(Line::RecoveryStrap, true).unwrap();
+        board.set_line(Line::RecoveryStrap, false).unwrap();
+        // The kernel makes another terminal for the channel that comes back.
+        let interface = fake.places().sysfs.join("bus/usb/devices/1-1:1.0");
+        fs::rename(interface.join("ttyUSB0"), interface.join("ttyUSB9")).unwrap();
+        fs::rename(
+            fake.places().dev.join("ttyUSB0"),
+            fake.places().dev.join("ttyUSB9"),
+        )
+        .unwrap();
+        board.open(Port::Debug).unwrap();
     });
 }
 
