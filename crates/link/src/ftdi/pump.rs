@@ -467,3 +467,6 @@ impl Drop for PumpedWire {
         lock(&self.lane.ways).is_closed = true;
     }
 }
+
+#[cfg(test)]
+mod tests;
