@@ -1,5 +1,4 @@
 //! Leases and the right to lend end with the process, however it dies: real processes, really killed.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,7 +14,7 @@ use std::rc::Rc;
 
 use lineside_link::remote::{Lending, RemoteBench};
 use lineside_link::{Bench, LinkError, Port};
-use toy::{ToyBench, connect, lend, on_a_local_set, slot, until};
+use toy::{ToyBench, connect, lend, on_a_local_set, slot, until, way_in};
 
 const DIR: &str = "LINESIDE_TEST_DIR";
 const READY: &str = "ready";
@@ -129,10 +128,7 @@ fn a_lender_is_replaced_only_after_it_died() {
 
         doomed.kill();
         until(|| board.open(Port::Service).map(drop) == Err(LinkError::Departed)).await;
-        assert!(
-            dir.path().join("bench.sock").exists(),
-            "a killed process cannot tidy up"
-        );
+        assert!(way_in(dir.path()).exists(), "a killed process cannot tidy up");
         let nobody = RemoteBench::connect(dir.path()).await.unwrap_err();
         assert!(matches!(nobody, LinkError::NoBench { .. }), "{nobody:?}");
 

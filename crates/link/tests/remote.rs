@@ -1,5 +1,4 @@
 //! Boards lent from one end of a socket to the other, both ends on one thread.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -17,7 +16,7 @@ use lineside_link::remote::WINDOW;
 use lineside_link::{
     Bench, BenchEvent, Line, LineSettings, LinkError, Port, Wire, WireHealth, read_some, write_all,
 };
-use toy::{ToyBench, connect, lend, on_a_local_set, slot, until};
+use toy::{ToyBench, connect, lend, on_a_local_set, slot, token_file, until, way_in};
 
 fn bytes(length: usize, seed: usize) -> Vec<u8> {
     (0..length)
@@ -85,14 +84,14 @@ fn a_client_without_the_token_gets_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let bench = ToyBench::new(1, 64);
         let _serving = lend(dir.path(), &bench, true);
-        let file = dir.path().join("bench.port");
+        let file = token_file(dir.path());
         let right = std::fs::read_to_string(&file).unwrap();
-        let (port, token) = right.trim_end().split_once(' ').unwrap();
-        let wrong: String = token
+        let wrong: String = right
+            .trim_end()
             .chars()
             .map(|digit| if digit == '0' { '1' } else { '0' })
             .collect();
-        std::fs::write(&file, format!("{port} {wrong}")).unwrap();
+        std::fs::write(&file, wrong).unwrap();
         let refused = lineside_link::remote::RemoteBench::connect(dir.path())
             .await
             .unwrap_err();
@@ -388,7 +387,7 @@ fn when_the_lender_goes_everybody_is_told() {
             Err(LinkError::Departed)
         );
         until(|| bench.leased() == 0).await;
-        assert!(!dir.path().join("bench.sock").exists());
+        assert!(!way_in(dir.path()).exists());
         let nobody = lineside_link::remote::RemoteBench::connect(dir.path())
             .await
             .unwrap_err();
@@ -458,11 +457,12 @@ fn two_lenders_cannot_share_a_place_and_what_a_dead_one_left_is_replaced() {
         // The one who lends was not disturbed by that.
         assert_eq!(connect(dir.path()).await.list().await.unwrap().len(), 1);
         serving.stop();
-        until(|| !dir.path().join("bench.sock").exists()).await;
+        until(|| !way_in(dir.path()).exists()).await;
 
         // What a killed lender leaves: its socket, its port file, its lock file without the lock.
-        drop(std::os::unix::net::UnixListener::bind(dir.path().join("bench.sock")).unwrap());
-        std::fs::write(dir.path().join("bench.port"), "1 nonsense").unwrap();
+        #[cfg(unix)]
+        drop(std::os::unix::net::UnixListener::bind(way_in(dir.path())).unwrap());
+        std::fs::write(dir.path().join("bench.port"), "nonsense").unwrap();
         let _serving = lend(dir.path(), &bench, false);
         assert_eq!(connect(dir.path()).await.list().await.unwrap().len(), 1);
     });
@@ -483,6 +483,7 @@ fn a_place_with_a_long_name_will_do() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
 fn ten_thousand_leases_leave_no_descriptor_behind() {
     on_a_local_set(async {
         let dir = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -68,6 +68,21 @@ impl Drop for Serving {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The file that leads clients to a lender, as this system has them by itself.
+pub(crate) fn way_in(dir: &Path) -> PathBuf {
+    dir.join(if cfg!(unix) { "bench.sock" } else { "bench.port" })
+}
+
+/// Where the token of a lender on loopback is.
+pub(crate) fn token_file(dir: &Path) -> PathBuf {
+    if cfg!(unix) {
+        return dir.join("bench.token");
+    }
+    let port = std::fs::read_to_string(dir.join("bench.port")).unwrap();
+    let profile = PathBuf::from(std::env::var_os("LOCALAPPDATA").unwrap());
+    profile.join(format!("Lineside/loopback/bench-{}.token", port.trim_end()))
 }
 
 pub(crate) async fn connect(dir: &Path) -> RemoteBench {
