@@ -48,6 +48,24 @@ pub struct CaughtUp {
     pub is_rebuilt: bool,
 }
 
+/// Paths up to this length need no other form on any system.
+const SHORT_PATH: usize = 200;
+
+/// A path as SQLite can use it. It hands paths to the system as they are, and Windows takes long ones only in the form
+/// that it gives them itself; the standard library does this on its own for all other files.
+fn fit_for_sqlite(path: &Path) -> PathBuf {
+    let is_long = |path: &PathBuf| path.as_os_str().len() > SHORT_PATH;
+    let is_short = !std::path::absolute(path).as_ref().is_ok_and(is_long);
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if !is_short => match fs::canonicalize(folder) {
+            Ok(folder) => folder.join(name),
+            // What is wrong with it is told when it is opened.
+            Err(_) => path.to_owned(),
+        },
+        _ => path.to_owned(),
+    }
+}
+
 impl View {
     /// Opens a view, or begins an empty one. A file that is no view, or one of another version, is replaced: it holds
     /// nothing that the journal does not.
@@ -84,7 +102,7 @@ impl View {
 
     /// `None` when it is of another version.
     fn try_open(path: &Path) -> rusqlite::Result<Option<Self>> {
-        let mut connection = Connection::open(path)?;
+        let mut connection = Connection::open(fit_for_sqlite(path))?;
         connection.busy_timeout(BUSY)?;
         // A lost view costs a replay, so it need not wait for the disk.
         connection.pragma_update(None, "journal_mode", "WAL")?;
