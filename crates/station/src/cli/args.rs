@@ -11,7 +11,9 @@ use super::output::Color;
 
 /// Takes every attached Azure Sphere board from plugged in to ready to ship.
 #[derive(Debug, Parser)]
-#[command(name = "lineside", version, propagate_version = true, max_term_width = 100)]
+// Named here, or it would call itself `lineside.exe` on Windows.
+#[command(name = "lineside", bin_name = "lineside")]
+#[command(version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Examples:
   lineside run plans/thermostat.toml --bench sim:8 --serials plans/thermostat-serials.txt
   lineside devices --watch
@@ -36,7 +38,8 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) bench: BenchName,
-    /// The folder of journal and records [default: lineside-data; a new one in it for each run on `sim:N`]
+    /// The folder of journal and records [default: lineside-data, on Windows in %LOCALAPPDATA%; a new one
+    /// in it for each run on `sim:N`]
     #[arg(
         long,
         global = true,

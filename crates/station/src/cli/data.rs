@@ -12,26 +12,22 @@ use super::bench::BenchName;
 use super::output::Printer;
 use super::trouble::Trouble;
 
-/// Where records are, unless somebody says otherwise.
-const DEFAULT: &str = "lineside-data";
-
 /// The folder to write to. A simulated bench inside this process begins anew each time, so its records do too: mixing
 /// them with older ones would show devices that went back.
 pub(crate) fn folder_for_run(global: &Global) -> PathBuf {
     match (&global.data, &global.bench) {
         (Some(data), _) => data.clone(),
         (None, BenchName::Sim { .. }) => {
+            let default = lineside_link::data_folder();
             let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S").to_string();
             let fresh = (0_u32..).map(|again| match again {
-                0 => PathBuf::from(DEFAULT).join(format!("sim-{now}")),
-                again => PathBuf::from(DEFAULT).join(format!("sim-{now}-{again}")),
+                0 => default.join(format!("sim-{now}")),
+                again => default.join(format!("sim-{now}-{again}")),
             });
-            fresh
-                .into_iter()
-                .find(|folder| !folder.exists())
-                .unwrap_or_else(|| PathBuf::from(DEFAULT))
+            let free = fresh.into_iter().find(|folder| !folder.exists());
+            free.unwrap_or_else(|| default.clone())
         }
-        (None, _) => PathBuf::from(DEFAULT),
+        (None, _) => lineside_link::data_folder(),
     }
 }
 
@@ -40,7 +36,7 @@ pub(crate) fn folder_to_read(global: &Global) -> PathBuf {
     if let Some(data) = &global.data {
         return data.clone();
     }
-    let default = PathBuf::from(DEFAULT);
+    let default = lineside_link::data_folder();
     let runs = std::fs::read_dir(&default).into_iter().flatten().flatten();
     let newest = runs
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("sim-"))

@@ -1,6 +1,6 @@
 //! Running the command: with time-outs, with every line told as it comes, and ended for sure.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,6 +12,14 @@ use serde_json::Value;
 
 /// How long anything may take on a machine that is busy with other things. Whoever waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The program that is tested, unless it is the one that was built together with this: sessions are the same on every
+/// system.
+const PROGRAM: &str = "PROGRAM_UNDER_TEST";
+
+fn program() -> OsString {
+    std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_lineside").into())
+}
 
 /// How soon [`until`] asks again.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -37,12 +45,13 @@ pub(crate) struct Lineside {
 impl Lineside {
     /// With these words after `lineside`, in this folder, and without what the environment of the tests may say.
     pub(crate) fn new<S: AsRef<OsStr>>(folder: &Path, words: impl IntoIterator<Item = S>) -> Self {
-        Self::of(Command::new(env!("CARGO_BIN_EXE_lineside")), folder).words(words)
+        Self::of(Command::new(program()), folder).words(words)
     }
 
     /// A shell script in which `"$0"` is `lineside`.
     pub(crate) fn script(folder: &Path, script: &str) -> Self {
-        Self::of(Command::new("sh"), folder).words(["-c", script, env!("CARGO_BIN_EXE_lineside")])
+        let words = [OsString::from("-c"), script.into(), program()];
+        Self::of(Command::new("sh"), folder).words(words)
     }
 
     fn of(mut command: Command, folder: &Path) -> Self {
@@ -177,7 +186,12 @@ impl Running {
 
     /// Asks it to end, as the system does.
     pub(crate) fn terminate(&self) {
-        self.signal("-TERM");
+        // Other systems have no such signal: there a person asks.
+        self.signal(if std::env::var_os(PROGRAM).is_some() {
+            "-INT"
+        } else {
+            "-TERM"
+        });
     }
 
     fn signal(&self, signal: &str) {

@@ -86,6 +86,7 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
         }
         run.kill();
         killed += 1;
+        sim.until_free(0);
         if met.is_some_and(|met| moments.remove(met) == MOMENTS[0]) {
             let counted = || (sim.count(0, "kills_survived") > survived).then_some(());
             until("the bench sees a connection break", counted);

@@ -11,6 +11,7 @@ mod sim;
 mod devices;
 mod interruption;
 mod output;
+mod paths;
 mod ready_check;
 mod records;
 mod refusals;

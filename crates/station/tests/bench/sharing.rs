@@ -73,9 +73,7 @@ fn boards_and_records_belong_to_one_at_a_time() {
         sim.ask()[0]["leased_by"].is_string().then_some(())
     });
     held.kill();
-    until("nobody has it", || {
-        sim.ask()[0]["leased_by"].is_null().then_some(())
-    });
+    sim.until_free(0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::command::{Done, Running};
+use crate::command::{Done, Running, until};
 use crate::floor::Floor;
 
 /// A simulated bench in the folder `bench`. It is killed when it is dropped.
@@ -29,6 +29,14 @@ impl<'a> Sim<'a> {
     #[track_caller]
     pub(crate) fn ask(&self) -> Vec<Value> {
         self.floor.run("sim ask --dir bench --json").exits(0).objects()
+    }
+
+    /// Waits until nobody has leased a board.
+    #[track_caller]
+    pub(crate) fn until_free(&self, board: usize) {
+        until("nobody has it", || {
+            self.ask()[board]["leased_by"].is_null().then_some(())
+        });
     }
 
     /// A counter of one board.

@@ -51,11 +51,56 @@ fn platform_code_stands_in_link_alone() {
                     .map(|at| format!("{}: {word}", source.place(*at))),
             );
         }
+        for (at, _) in source.code.match_indices("std::{") {
+            let group = &source.code[source.block(at)];
+            if group.trim_matches(['{', '}']).split(',').any(is_of_os) {
+                wrong.push(format!("{}: std::os", source.place(at)));
+            }
+        }
     }
     tree::none_of(
         &wrong,
         "What differs between platforms belongs into crates/link/src.",
     );
+}
+
+#[test]
+fn only_link_depends_on_other_crates_on_other_platforms() {
+    let wrong: Vec<String> = tree::files_with("crates", "toml")
+        .into_iter()
+        .filter(|path| path.ends_with("Cargo.toml") && tree::crate_of(path) != "link")
+        .flat_map(|path| {
+            let text = tree::text(&path);
+            let sections: Vec<String> = platform_sections(&text)
+                .map(|(number, line)| format!("{}:{number}: {line}", path.display()))
+                .collect();
+            sections
+        })
+        .collect();
+    tree::none_of(
+        &wrong,
+        "Dependencies of one platform belong into crates/link/Cargo.toml.",
+    );
+    let link = tree::text("crates/link/Cargo.toml");
+    assert!(
+        platform_sections(&link).count() > 0,
+        "the scan finds nothing at all"
+    );
+}
+
+/// The lines of a manifest that make something depend on the platform, by their number.
+fn platform_sections(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let numbered = text
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()));
+    numbered.filter(|(_, line)| line.starts_with("[target.") || line.starts_with("target."))
+}
+
+/// A name of a group after `std::` that leads to what only one platform has.
+fn is_of_os(name: &str) -> bool {
+    let name = name.trim();
+    name == "os" || name.starts_with("os::")
 }
 
 /// True inside of `cfg(…)`, `cfg!(…)` and `cfg_attr(…)` on the same line.
