@@ -4,6 +4,7 @@
 use lineside_terms::{Blame, ComponentId, Digest, Explain, ImageId, ImageType};
 use ring::digest;
 
+use crate::keys::Signer;
 use crate::little_endian::{array_at, u16_at, u32_at};
 use crate::metadata::{
     AbiVersion, BuildInfo, Compression, Identity, ImagePolicy, Section, SectionId, SigningInfo,
@@ -15,6 +16,8 @@ use crate::signature::{Classification, TrustList};
 pub(crate) const MAGIC: [u8; 4] = *b"4X4M";
 /// Magic, section count and the closing length field.
 pub(crate) const FRAME: usize = 12;
+/// The section count.
+const COUNT: usize = 4;
 /// Section id and payload length.
 pub(crate) const SECTION_HEADER: usize = 4;
 /// An ECDSA P-256 signature.
@@ -197,6 +200,30 @@ impl<'a> Package<'a> {
     /// Whose signature it is, and whether it holds.
     pub fn classify(&self, trust: &TrustList) -> Classification {
         crate::signature::classify_package(self, trust)
+    }
+
+    /// The same package signed by somebody else: only the thumbprint of the signer and the signature change.
+    pub fn signed_by(&self, signer: &Signer) -> Vec<u8> {
+        let mut out = self.signed_bytes().to_vec();
+        let at = self.metadata_start + self.thumbprint_in_metadata();
+        let thumbprint = signer.thumbprint();
+        out[at..at + thumbprint.as_bytes().len()].copy_from_slice(thumbprint.as_bytes());
+        let signature = signer.sign(&out);
+        out.extend(signature);
+        out
+    }
+
+    /// Where in the metadata the payload of the signature section stands, which begins with the thumbprint.
+    fn thumbprint_in_metadata(&self) -> usize {
+        let mut at = MAGIC.len() + COUNT;
+        for section in &self.sections {
+            at += SECTION_HEADER;
+            if section.id() == SectionId::SIGNATURE {
+                break;
+            }
+            at += section.payload().len();
+        }
+        at
     }
 
     fn first<'s, T>(&'s self, pick: impl FnMut(&'s Section<'a>) -> Option<T>) -> Option<T> {

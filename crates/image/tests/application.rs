@@ -491,3 +491,33 @@ proptest! {
         prop_assert!(read.name().len() > 27 || *read.name() == name);
     }
 }
+
+#[test]
+fn signing_anew_changes_the_signer_and_nothing_else() {
+    for bytes in [
+        blink(),
+        pack_application(&source(MANIFEST, &files()), &signer(1)).unwrap(),
+    ] {
+        let package = Package::parse(&bytes).unwrap();
+        let other = signer(2);
+        let signed = package.signed_by(&other);
+        let again = Package::parse(&signed).unwrap();
+        assert_eq!(
+            again.classify(&trusting(&other)).verdict,
+            Verdict::ProductionVerified
+        );
+        assert_eq!(again.signing().thumbprint, other.thumbprint());
+        assert_eq!(
+            (again.body(), again.identity()),
+            (package.body(), package.identity())
+        );
+        let others = |package: &Package<'_>| -> Vec<_> {
+            let sections = package.sections().iter();
+            sections
+                .map(|section| format!("{section:?}"))
+                .filter(|text| !text.starts_with("Signing"))
+                .collect()
+        };
+        assert_eq!(others(&again), others(&package));
+    }
+}

@@ -450,10 +450,7 @@ enum TreeError {
 
 /// Packs the folder of an application: `app_manifest.json` and everything beside it.
 fn pack_tree(folder: &Path, key: &str, signer: &Signer) -> Result<Vec<u8>, TreeError> {
-    let manifest = read(&folder.join("app_manifest.json"), Some(key)).map_err(TreeError::File)?;
-    let mut files = Vec::new();
-    collect(folder, "", key, &mut files).map_err(TreeError::File)?;
-    files.sort();
+    let (manifest, files) = read_tree(folder, Some(key)).map_err(TreeError::File)?;
     let mut parts: Vec<&[u8]> = vec![b"image", &manifest];
     parts.extend(
         files
@@ -473,20 +470,35 @@ fn pack_tree(folder: &Path, key: &str, signer: &Signer) -> Result<Vec<u8>, TreeE
     pack_application(&source, signer).map_err(TreeError::Image)
 }
 
+/// A file of an application: its path in the image and what it holds.
+pub type TreeFile = (String, Vec<u8>);
+
+/// Reads the folder of an application: its manifest, and everything beside it in order of paths.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn read_tree(folder: &Path, named_by: Option<&str>) -> Result<(Vec<u8>, Vec<TreeFile>), RunnerError> {
+    let manifest = read(&folder.join("app_manifest.json"), named_by)?;
+    let mut files = Vec::new();
+    collect(folder, "", named_by, &mut files)?;
+    files.sort();
+    Ok((manifest, files))
+}
+
 fn collect(
     folder: &Path,
     prefix: &str,
-    key: &str,
-    files: &mut Vec<(String, Vec<u8>)>,
+    named_by: Option<&str>,
+    files: &mut Vec<TreeFile>,
 ) -> Result<(), RunnerError> {
-    let error = |source| file_error(folder, Some(key), source);
+    let error = |source| file_error(folder, named_by, source);
     for entry in std::fs::read_dir(folder).map_err(error)? {
         let entry = entry.map_err(error)?;
         let path = format!("{prefix}/{}", entry.file_name().to_string_lossy());
         if entry.file_type().map_err(error)?.is_dir() {
-            collect(&entry.path(), &path, key, files)?;
+            collect(&entry.path(), &path, named_by, files)?;
         } else if path != "/app_manifest.json" {
-            files.push((path, read(&entry.path(), Some(key))?));
+            files.push((path, read(&entry.path(), named_by)?));
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
+use super::image::ImageCommand;
 use super::later::Later;
 use super::output::Color;
 
@@ -88,6 +89,9 @@ pub(crate) enum Command {
     /// Look into what is recorded
     #[command(subcommand)]
     Records(Later<RecordsCommand>),
+    /// Look into image packages, and make them
+    #[command(subcommand)]
+    Image(Later<ImageCommand>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
     Sim(Later<SimArgs>),

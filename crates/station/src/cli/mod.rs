@@ -5,6 +5,7 @@ mod bench;
 mod data;
 mod devices;
 mod exit;
+mod image;
 mod later;
 mod live;
 mod output;
@@ -40,6 +41,7 @@ pub(crate) fn main() -> Exit {
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
+        Command::Image(Later(command)) => image::run(&command, &printer),
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -6,6 +6,7 @@
 
 mod command;
 mod floor;
+mod image;
 mod sim;
 
 mod devices;

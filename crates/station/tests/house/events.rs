@@ -10,7 +10,7 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/json-events.md";
 /// Objects that commands print and that are no events.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 13] = [
     "summary",
     "error",
     "device",
@@ -21,6 +21,9 @@ const OTHERS: [&str; 10] = [
     "plan-check",
     "plan-explanation",
     "simulated-board",
+    "image",
+    "image-made",
+    "image-diff",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 
