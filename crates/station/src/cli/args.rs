@@ -288,6 +288,15 @@ pub(crate) enum RecordsCommand {
         #[arg(long, value_name = "NAME", required_if_eq("what", "claims"))]
         group: Option<String>,
     },
+    /// List irreversible acts of which nobody knows yet what became
+    #[command(
+        after_help = "Exit codes: 0 there is none; 1 there is one. A batch is not closed before each is resolved: any slot that
+sees the device again resolves it.
+
+Example:
+  lineside records open"
+    )]
+    Open,
     /// Check that nothing in the journal was changed
     #[command(after_help = "Example:\n  lineside records verify --data lineside-data")]
     Verify,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lineside_flow::interlock::Earlier;
 use lineside_records::{
-    Disk, RealDisk, RunFilter, RunRecord, View, verify, write_claims, write_devices, write_runs,
+    Disk, IntentRecord, RealDisk, RunFilter, RunRecord, View, verify, write_claims, write_devices, write_runs,
 };
 use lineside_terms::{DeviceId, Outcome, RunId};
 use serde::Serialize;
@@ -63,6 +63,7 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
             printer.raw(String::from_utf8_lossy(&out).trim_end());
             Ok(Exit::Good)
         }
+        RecordsCommand::Open => open(&open_view(&folder)?, printer),
         RecordsCommand::Verify => check(&folder, printer),
     }
 }
@@ -169,13 +170,55 @@ fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trou
     }
     for intent in view.unresolved_intents()? {
         printer.note(&format!(
-            "{} whether device {} became {} is not known: attach it again",
+            "{} {}",
             Tone::Unclear.paint("open:"),
-            intent.key.device.short(),
-            intent.key.target
+            what_is_open(&intent)
         ));
     }
     Ok(Exit::Good)
+}
+
+/// Lists what nobody knows yet.
+fn open(view: &View, printer: &Printer) -> Result<Exit, Trouble> {
+    let intents = view.unresolved_intents()?;
+    let mut rows = Vec::new();
+    for intent in &intents {
+        printer.object(&Object {
+            version: 1,
+            kind: "open-intent",
+            content: intent,
+        });
+        let slot = intent
+            .slot
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), ToString::to_string);
+        rows.push(vec![
+            (intent.key.device.short(), Tone::Plain),
+            (intent.at.clone(), Tone::Plain),
+            (slot, Tone::Plain),
+            (intent.run.short(), Tone::Faint),
+            (what_is_open(intent), Tone::Unclear),
+        ]);
+    }
+    if rows.is_empty() {
+        printer.result("nothing is open");
+        return Ok(Exit::Good);
+    }
+    printer.result(&table(
+        &["device", "since", "slot", "run", "what is not known"],
+        &rows,
+    ));
+    Ok(Exit::NotGood)
+}
+
+/// What is not known, and what resolves it.
+fn what_is_open(intent: &IntentRecord) -> String {
+    let (device, target) = (intent.key.device.short(), intent.key.target);
+    if intent.verdict.is_some() {
+        format!("whether device {device} became {target} stayed unclear after a look: a person decides")
+    } else {
+        format!("whether device {device} became {target} is not known: attach it again and run the plan")
+    }
 }
 
 fn find(view: &View, name: &str) -> Result<RunId, Trouble> {

@@ -109,3 +109,41 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
     assert_eq!(show["outcome"], "pass", "{show}");
     assert_eq!(show["attempt"], 1, "a kill is no new attempt: {show}");
 }
+
+#[test]
+fn what_nobody_knows_is_listed_until_a_look_resolves_it() {
+    let floor = Floor::new();
+    floor.write(
+        "faults.json",
+        r#"{"faults":[{"board":0,"when":{"request":{"operation":"PUT /device/manufacturing_state"}},
+            "what":{"unplug":{"replug_after_ms":3000}}}]}"#,
+    );
+    let sim = Sim::start_with(&floor, 1, "--faults faults.json");
+    let words = format!("run {PLAN} --bench at:bench --data d --serials {SERIALS} --expect 1 --json");
+    let mut run = floor.start(&words);
+    assert!(run.hears(|line| line.contains(r#""kind":"board-gone""#)));
+    run.kill();
+
+    let open = floor.run("records open --data d").exits(1);
+    let told = "whether device 8578d362 became DeviceComplete is not known: attach it again";
+    assert!(open.stdout.contains(told), "{open:?}");
+    let object = floor.run("records open --data d --json").exits(1).object();
+    assert_eq!(
+        (&object["kind"], &object["verdict"]),
+        (&"open-intent".into(), &serde_json::Value::Null)
+    );
+    let list = floor.run("records list --data d").exits(0);
+    assert!(list.stderr.contains(told), "{list:?}");
+
+    until("the board is back", || {
+        let devices = floor.run("devices --bench at:bench");
+        devices.stdout.contains("8578d362").then_some(())
+    });
+    floor.run(&words).exits(0);
+    assert_eq!(
+        floor.run("records open --data d").exits(0).stdout.trim(),
+        "nothing is open"
+    );
+    let truth = &sim.ask()[0]["counters"];
+    assert_eq!(truth["irreversible_applied"], 1, "{truth}");
+}

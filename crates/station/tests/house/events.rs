@@ -10,7 +10,7 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/json-events.md";
 /// Objects that commands print and that are no events.
-const OTHERS: [&str; 13] = [
+const OTHERS: [&str; 14] = [
     "summary",
     "error",
     "device",
@@ -24,6 +24,7 @@ const OTHERS: [&str; 13] = [
     "image",
     "image-made",
     "image-diff",
+    "open-intent",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 
