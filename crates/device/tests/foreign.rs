@@ -22,7 +22,7 @@ use lineside_device::boot::wait_responsive;
 use lineside_device::{DeviceError, Session, SessionConfig, TrustAnchor, timeouts};
 use lineside_image::{ApplicationSource, pack_application};
 use lineside_link::{Bench as _, Clock, Port, Wire, memory, read_some, write_all};
-use lineside_simulator::{World, WorldConfig};
+use lineside_simulator::{Counters, World, WorldConfig};
 use lineside_terms::{Epoch, ImageId, ManufacturingState};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use std::pin::pin;
@@ -119,23 +119,17 @@ fn told(mut stderr: ChildStderr) -> String {
     text
 }
 
-#[test]
-fn the_vendors_client_judges_the_simulated_device() {
-    let world = World::new(
-        WorldConfig {
-            boards: 1,
-            ..WorldConfig::default()
-        },
-        Clock::precise(),
-    )
-    .unwrap();
+/// Lets somebody else ask a simulated device; tells what it counted.
+fn judged_by(role: &str, config: WorldConfig) -> Counters {
+    let world = World::new(WorldConfig { boards: 1, ..config }, Clock::precise()).unwrap();
     let life = world.run();
     std::thread::spawn(move || match block_on(life) {});
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     let manifest =
         br#"{"SchemaVersion":1,"Name":"foreign","ComponentId":"11111111-2222-3333-4444-555555555555",
-        "EntryPoint":"/bin/app","CmdArgs":[],"Capabilities":{},"ApplicationType":"Default"}"#;
+        "EntryPoint":"/bin/app","CmdArgs":[],"Capabilities":{"MutableStorage":{"SizeKB":8}},
+        "ApplicationType":"Default"}"#;
     let source = ApplicationSource {
         manifest,
         files: &[("/bin/app".to_owned(), b"\x7fELF and so on".to_vec())],
@@ -152,7 +146,7 @@ fn the_vendors_client_judges_the_simulated_device() {
     write("component.txt", b"11111111-2222-3333-4444-555555555555");
     write("ca.pem", world.ca_pem().as_bytes());
 
-    let mut foreign = Foreign::start("client", folder.path());
+    let mut foreign = Foreign::start(role, folder.path());
     block_on(async {
         let slot = world.slot(0).unwrap();
         let mut board = world.bench().lease(slot, "a test").await.unwrap();
@@ -162,13 +156,29 @@ fn the_vendors_client_judges_the_simulated_device() {
     });
     let (is_content, said) = foreign.end(false);
     assert!(is_content && said.contains("judged"), "{said}");
-    let counters = world.with_chip(0, |chip| chip.firmware().counters().clone());
-    let counters = counters.unwrap();
+    world
+        .with_chip(0, |chip| chip.firmware().counters().clone())
+        .unwrap()
+}
+
+#[test]
+fn the_vendors_client_judges_the_simulated_device() {
+    let counters = judged_by("client", WorldConfig::default());
     assert_eq!(
         (counters.irreversible_applied, counters.wrong_target_writes),
         (1, 0),
         "{counters:?}"
     );
+}
+
+#[test]
+fn every_function_of_the_vendors_client_is_answered_as_it_expects() {
+    let config = WorldConfig {
+        development: true,
+        ..WorldConfig::default()
+    };
+    let counters = judged_by("developer", config);
+    assert_eq!(counters.irreversible_applied, 0, "{counters:?}");
 }
 
 #[test]
