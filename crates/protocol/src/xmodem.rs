@@ -307,7 +307,7 @@ impl Receiver {
     fn begin(&mut self, byte: u8, now: Instant) {
         let had_cancel = std::mem::replace(&mut self.has_cancel, byte == CAN);
         match byte {
-            SOH | STX => {
+            SOH | STX if byte == SOH || TAKES_1K => {
                 let size = if byte == SOH {
                     BlockSize::Short
                 } else {

@@ -1,6 +1,10 @@
 //! XMODEM: both ends against each other over a line that loses and changes bytes, and against lrzsz.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the foreign end is a process, read by a thread"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Stdio};
@@ -43,9 +47,9 @@ const CLEAN: Line = Line {
 
 impl Line {
     fn carry(self, bytes: &mut Vec<u8>, draws: &mut Draws) {
-        bytes.retain(|_| draws.next() % self.lost_one_in != 0);
+        bytes.retain(|_| !draws.next().is_multiple_of(self.lost_one_in));
         for byte in bytes.iter_mut() {
-            if draws.next() % self.changed_one_in == 0 {
+            if draws.next().is_multiple_of(self.changed_one_in) {
                 *byte ^= 1 << (draws.next() % 8);
             }
         }
