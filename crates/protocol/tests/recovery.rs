@@ -174,18 +174,14 @@ fn any_of_device() -> impl Strategy<Value = FromDevice> {
         }),
         Just(FromDevice::StatusRequest),
         Just(FromDevice::RecoveryComplete),
-        range
-            .clone()
-            .prop_map(|(start, most)| FromDevice::ImageRequestManifest { start, most }),
-        range
-            .clone()
-            .prop_map(|(start, most)| FromDevice::ImageRequestRecoveryApp { start, most }),
-        (range.clone(), "[^\0]{0,40}").prop_map(|((start, most), name)| FromDevice::ImageRequestByFilename {
+        range.prop_map(|(start, most)| FromDevice::ImageRequestManifest { start, most }),
+        range.prop_map(|(start, most)| FromDevice::ImageRequestRecoveryApp { start, most }),
+        (range, "[^\0]{0,40}").prop_map(|((start, most), name)| FromDevice::ImageRequestByFilename {
             start,
             most,
             name
         }),
-        (range.clone(), range).prop_map(|((images_left, images), (bytes_left, bytes))| {
+        (range, range).prop_map(|((images_left, images), (bytes_left, bytes))| {
             FromDevice::ProgressUpdate {
                 images_left,
                 images,
