@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     for message in &messages {
         let mut wire = Vec::new();
         encode_into(message, &mut wire);
-        assert_eq!(all(&mut Decoder::new(MOST), &wire), [message.clone()]);
+        assert_eq!(all(&mut Decoder::new(MOST), &wire), std::slice::from_ref(message));
     }
     // Bytes that are a message already, without a frame around them.
     for message in messages.iter().map(Vec::as_slice).chain([bytes]) {
