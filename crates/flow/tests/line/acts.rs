@@ -58,7 +58,7 @@ fn an_act_that_was_cut_off_before_it_was_asked_for_costs_no_attempt_however_ofte
     let mut floor = Floor::new(six_steps());
     floor.plug(1, 1);
     for cut in 1..=5 {
-        floor.until(is_act);
+        let _act = floor.until(is_act);
         floor.restart();
         floor.plug(1, 1);
         let read = floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
@@ -87,7 +87,7 @@ fn only_a_reset_of_our_own_disproves_anything() {
             "it answered, but the act may still be on its way"
         );
         floor.carry_out(reset);
-        floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
+        let _read = floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
         assert_eq!(floor.verdicts(), [Verdict::Disproved]);
     }
 }
