@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -16,6 +16,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The program that is tested, unless it is the one that was built together with this: sessions are the same on every
 /// system.
 const PROGRAM: &str = "PROGRAM_UNDER_TEST";
+
+/// What ends a process of that program at once, if this system cannot: it is given the number by which the program
+/// knows itself.
+const KILLER: &str = "KILLER_UNDER_TEST";
+
+/// Whether a kill is done when it has been asked for.
+pub(crate) fn kills_at_once() -> bool {
+    std::env::var_os(KILLER).is_none()
+}
 
 fn program() -> OsString {
     std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_lineside").into())
@@ -90,6 +99,7 @@ impl Lineside {
         listen(child.stderr.take().unwrap(), heard, Line::Err);
         Running {
             shown,
+            number_file: number_file(&self.command),
             child,
             lines,
             stdout: String::new(),
@@ -130,9 +140,25 @@ fn listen(pipe: impl Read + Send + 'static, heard: Sender<Line>, of: fn(String) 
     });
 }
 
+/// Where a command writes down the number of its process: with the lock that it holds.
+fn number_file(command: &Command) -> Option<PathBuf> {
+    let folder = command.get_current_dir()?;
+    let words: Vec<&OsStr> = command.get_args().collect();
+    let value = |option: &str| {
+        let at = words.iter().position(|word| *word == option)?;
+        words.get(at + 1).map(|value| folder.join(value))
+    };
+    match words.first()?.to_str()? {
+        "sim" => Some(value("--dir")?.join("bench.holder")),
+        "run" => Some(value("--data")?.join("journal/owner")),
+        _ => None,
+    }
+}
+
 /// One that runs. It is killed when it is dropped.
 pub(crate) struct Running {
     shown: String,
+    number_file: Option<PathBuf>,
     child: Child,
     lines: Receiver<Line>,
     stdout: String,
@@ -204,8 +230,23 @@ impl Running {
 
     /// Ends it without asking, as a power cut does, and hears what it had said.
     pub(crate) fn kill(mut self) -> Done {
-        self.child.kill().unwrap();
+        self.end();
         self.done()
+    }
+
+    fn end(&mut self) {
+        let number = self.number_file.as_ref().map(std::fs::read_to_string);
+        match (std::env::var_os(KILLER), number) {
+            (Some(killer), Some(Ok(number))) => {
+                let killed = Command::new(killer).arg(number).output();
+                assert!(
+                    killed.is_ok_and(|killed| killed.status.success()),
+                    "{} lives on",
+                    self.shown
+                );
+            }
+            _ => self.child.kill().unwrap(),
+        }
     }
 
     /// Waits for its end.
@@ -225,8 +266,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
+        // Most have ended already, and a test that panics must not panic once more.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            if !thread::panicking() {
+                self.end();
+            }
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }

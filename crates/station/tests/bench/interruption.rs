@@ -1,6 +1,6 @@
 //! Ctrl-C, and the power cut that nobody announces: the journal goes on where it was, and the device is the judge.
 
-use crate::command::until;
+use crate::command::{kills_at_once, until};
 use crate::floor::{Floor, PLAN, SERIALS, assert_said};
 use crate::sim::Sim;
 
@@ -70,6 +70,8 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
     let floor = Floor::new();
     let sim = Sim::start(&floor, 1);
     let words = format!("run {PLAN} --bench at:bench --data d --serials {SERIALS} --expect 1 --json");
+    // Where a kill takes a while the moments come first: a run that is killed at another one may go past them.
+    let is_sudden = kills_at_once();
     let mut killed = 0;
     let mut moments = MOMENTS.to_vec();
     let last = loop {
@@ -79,7 +81,7 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
         let is_killed = run.hears(|line| {
             lines += 1;
             met = moments.iter().position(|moment| line.contains(moment));
-            met.is_some() || lines == LINES * (killed + 1)
+            met.is_some() || is_sudden && lines == LINES * (killed + 1)
         });
         if !is_killed {
             break run.done().exits(0);
@@ -92,7 +94,7 @@ fn kills_in_mid_run_leave_nothing_in_doubt() {
             until("the bench sees a connection break", counted);
         }
     };
-    assert!(killed >= 4, "{killed}, {last:?}");
+    assert!(killed >= if is_sudden { 4 } else { 2 }, "{killed}, {last:?}");
     assert!(
         !moments.contains(&MOMENTS[0]) && !moments.contains(&MOMENTS[1]),
         "{moments:?}"

@@ -68,7 +68,7 @@ fn boards_and_records_belong_to_one_at_a_time() {
     sim.assert_locked_once(1);
 
     // Whoever is killed has let go of everything.
-    let held = floor.start("devices --bench at:bench --timeout 600");
+    let held = floor.start(&format!("{words} --data held"));
     until("the first board is leased", || {
         sim.ask()[0]["leased_by"].is_string().then_some(())
     });
