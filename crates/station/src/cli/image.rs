@@ -44,17 +44,23 @@ struct Looked<'a> {
     error: Option<&'a Told>,
 }
 
-fn show(files: &[std::path::PathBuf], trust: &TrustList, printer: &Printer) -> Result<Exit, Trouble> {
-    let mut exit = Exit::Good;
-    for file in files {
-        let looked = look(file, trust)?;
-        printer.object(&Looked {
+impl<'a> Looked<'a> {
+    fn of(file: &Path, looked: &'a Result<Summary, Told>) -> Self {
+        Self {
             version: 1,
             kind: "image",
             file: file.display().to_string(),
             summary: looked.as_ref().ok(),
             error: looked.as_ref().err(),
-        });
+        }
+    }
+}
+
+fn show(files: &[std::path::PathBuf], trust: &TrustList, printer: &Printer) -> Result<Exit, Trouble> {
+    let mut exit = Exit::Good;
+    for file in files {
+        let looked = look(file, trust)?;
+        printer.object(&Looked::of(file, &looked));
         let mut text = file.display().to_string();
         match &looked {
             Ok(summary) => {
@@ -87,13 +93,7 @@ fn verify(
     let mut exit = Exit::Good;
     for file in files {
         let looked = look(file, trust)?;
-        printer.object(&Looked {
-            version: 1,
-            kind: "image",
-            file: file.display().to_string(),
-            summary: looked.as_ref().ok(),
-            error: looked.as_ref().err(),
-        });
+        printer.object(&Looked::of(file, &looked));
         let (verdict, tone, what) = match &looked {
             Ok(summary) => {
                 let tone = match summary.verdict {
