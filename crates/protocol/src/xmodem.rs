@@ -17,6 +17,8 @@ const EOT: u8 = 0x04;
 const ACK: u8 = 0x06;
 const NAK: u8 = 0x15;
 const CAN: u8 = 0x18;
+/// What ends a transfer from either end.
+pub(crate) const CANCEL: [u8; 2] = [CAN, CAN];
 /// What a receiver begins with: send me blocks with checksums of 16 bits.
 const CRC: u8 = b'C';
 /// Fills the last block.
@@ -88,10 +90,10 @@ pub enum Fault {
     },
 }
 
-/// The sending end.
+/// The sending end. It sends whatever gives bytes, borrowed or shared.
 #[derive(Debug)]
-pub struct Sender<'a> {
-    data: &'a [u8],
+pub struct Sender<D> {
+    data: D,
     size: BlockSize,
     /// Bytes that were acknowledged.
     acknowledged: usize,
@@ -114,9 +116,9 @@ enum Sending {
     Over(Result<(), Fault>),
 }
 
-impl<'a> Sender<'a> {
+impl<D: AsRef<[u8]>> Sender<D> {
     /// Sends `data`, once the receiver asks; it may take `patience` to do so.
-    pub fn new(data: &'a [u8], size: BlockSize, patience: Duration, now: Instant) -> Self {
+    pub fn new(data: D, size: BlockSize, patience: Duration, now: Instant) -> Self {
         Self {
             data,
             size,
@@ -165,7 +167,7 @@ impl<'a> Sender<'a> {
     fn again(&mut self, now: Instant) {
         if self.tries > BLOCK_RETRIES {
             self.out.clear();
-            self.out.extend([CAN, CAN]);
+            self.out.extend(CANCEL);
             let (block, tries) = (self.block, self.tries);
             self.phase = Sending::Over(Err(Fault::TooManyTries { block, tries }));
         } else {
@@ -176,7 +178,7 @@ impl<'a> Sender<'a> {
     fn send(&mut self, now: Instant) {
         self.tries += 1;
         self.until = now + BLOCK_TIMEOUT;
-        let rest = &self.data[self.acknowledged..];
+        let rest = &self.data.as_ref()[self.acknowledged..];
         if rest.is_empty() {
             self.out.push(EOT);
             self.phase = Sending::Ending;
@@ -368,7 +370,7 @@ impl Receiver {
 
     fn give_up(&mut self, fault: Fault) {
         self.out.clear();
-        self.out.extend([CAN, CAN]);
+        self.out.extend(CANCEL);
         self.phase = Receiving::Over(Err(fault));
     }
 

@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+/// **A-08** (`chip-to-pc-and-recovery.md` 4.4): so often a recovery that failed before anything was erased is begun anew.
+/// After the erase it is never done silently.
+pub const RETRIES: u32 = 1;
+
 /// **A-09** (`chip-to-pc-and-recovery.md` 5.1): so often the ROM says that it waits for a file, until it is reset.
 pub const ROM_ASKS_EVERY: Duration = Duration::from_millis(1400);
 
@@ -74,3 +78,30 @@ pub const IDLE: Duration = Duration::from_secs(60);
 
 /// **A-24**: the longest silence while flash is erased.
 pub const ERASE: Duration = Duration::from_secs(120);
+
+/// **A-24**: a whole recovery takes no longer, in this order at high and at low speed.
+pub const TOTAL: [Duration; 2] = [Duration::from_secs(600), Duration::from_secs(1800)];
+
+/// **A-23**: a host that has heard nothing at the new speed goes back to the old one after this time: a little before
+/// the device does, which then tells things that it does not repeat.
+pub const SWITCH_GIVEN_UP: Duration = Duration::from_millis(4500);
+
+/// **A-23**: a device that asks so often at the new speed does not hear the answers there.
+pub const SWITCH_UNHEARD: u32 = 10;
+
+/// **A-23**: a device that asks for the switch once more than this does not manage it, and is told to stay.
+pub const SWITCH_TRIES: u32 = 2;
+
+/// **A-13**: after a transfer that failed, what the device says about it comes within this time: several repetitions.
+pub const REPORT_WITHIN: Duration = Duration::from_secs(5);
+
+/// **A-21**: when the device has said that it is complete, the message that ends a recovery follows within this time. It
+/// is not repeated, so its loss is not held against the device.
+pub const COMPLETE_WITHIN: Duration = Duration::from_secs(5);
+
+/// **A-09**: between two requests of the ROM the line is silent for at least so long; a request behind such a silence
+/// is one wherever it stands.
+pub const ROM_SILENCE: Duration = Duration::from_millis(500);
+
+/// **A-10**: the ROM that has refused a file asks again. So many requests mean that, even when its word was not heard.
+pub const ROM_ASKS_AGAIN: u32 = 2;

@@ -69,6 +69,65 @@ fn open(body: &[u8]) -> Option<&[u8]> {
     is_whole.then_some(message)
 }
 
+/// Finds messages among other things: text of the console, answers of XMODEM, noise. It is given everything that comes
+/// in, byte by byte, and looks behind every [`END`] for the longest piece before it that is a whole frame.
+#[derive(Debug, Clone)]
+pub(super) struct Finder {
+    /// What came since the last [`END`], or the end of it.
+    tail: Vec<u8>,
+}
+
+impl Finder {
+    /// The longest frame that is found in bytes, its end left out. Twice the longest message that is described, for
+    /// log lines.
+    const LONGEST: usize = 1024;
+
+    pub(super) const fn new() -> Self {
+        Self { tail: Vec::new() }
+    }
+
+    /// Forgets what came so far.
+    pub(super) fn clear(&mut self) {
+        self.tail.clear();
+    }
+
+    pub(super) fn push(&mut self, byte: u8) -> Option<Vec<u8>> {
+        if byte != END {
+            if self.tail.len() == 2 * Self::LONGEST {
+                self.tail.drain(..Self::LONGEST);
+            }
+            self.tail.push(byte);
+            return None;
+        }
+        let found = (0..self.tail.len())
+            .filter(|begin| says_its_length(&self.tail[*begin..]))
+            .find_map(|begin| {
+                let body = unstuff(&self.tail[begin..])?;
+                open(&body).map(<[u8]>::to_vec)
+            });
+        self.tail.clear();
+        found
+    }
+}
+
+/// Whether the first two bytes of a frame fit its length, which nearly no piece of anything else does.
+fn says_its_length(wire: &[u8]) -> bool {
+    let Some(((first, second), at_most)) = (match *wire {
+        [1, 1, ..] => Some((0, 0)),
+        [1, code, high, ..] if code > 2 => Some((0, high)),
+        [1, 2, high, ..] => Some((0, high)),
+        [2, low, ..] => Some((low, 0)),
+        [_, low, high, ..] => Some((low, high)),
+        _ => None,
+    })
+    .zip(wire.len().checked_sub(1 + AROUND)) else {
+        return false;
+    };
+    let said = usize::from(u16::from_le_bytes([first, second]));
+    // Stuffing adds one byte, and one more for each long stretch.
+    (at_most.saturating_sub(at_most / BLOCK + 1)..=at_most).contains(&said)
+}
+
 /// What a [`Decoder`] has seen since it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
@@ -193,6 +252,30 @@ mod tests {
                 changed[at] ^= by;
                 let mut decoder = Decoder::new(300);
                 assert_eq!(all(&mut decoder, &changed), Vec::<Vec<u8>>::new(), "{at} {by}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_is_found_behind_anything() {
+        for length in [0, 1, 2, 3, 133, 252, 255, 256, 257, 512, 900] {
+            let message: Vec<u8> = (0..length).map(|at| (at % 7) as u8).collect();
+            for before in [
+                &b""[..],
+                b"[1BL] BOOT: INIT\r\n",
+                b"\x06\x06CC",
+                b"\x02\x04\x02",
+                &[2; 3000],
+            ] {
+                let mut finder = Finder::new();
+                let mut wire = before.to_vec();
+                encode_into(&message, &mut wire);
+                let found: Vec<_> = wire.iter().filter_map(|byte| finder.push(*byte)).collect();
+                assert_eq!(
+                    found,
+                    std::slice::from_ref(&message),
+                    "{length} behind {before:?}"
+                );
             }
         }
     }

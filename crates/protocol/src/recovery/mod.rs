@@ -4,6 +4,7 @@
 //! * [`frame`] puts messages on the wire and finds them there: COBS, length, checksum.
 //! * [`FromDevice`] and [`FromHost`] are the messages.
 //! * [`ErrorCode`] names what a device reports when it gives up.
+//! * [`host`] is the PC's end as a machine.
 //! * [`assume`] holds what no public source tells.
 //!
 //! Files travel by [XMODEM](crate::xmodem) after the message that announces them.
@@ -11,6 +12,7 @@
 pub mod assume;
 mod error_code;
 pub mod frame;
+pub mod host;
 mod message;
 
 pub use error_code::ErrorCode;

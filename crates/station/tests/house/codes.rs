@@ -8,7 +8,7 @@ use crate::tree;
 const PAGE: &str = "docs/src/troubleshooting.md";
 
 /// Ends of names of files, which look like codes.
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "toml",
     "json",
     "jsonl",
@@ -25,6 +25,7 @@ const FILES: [&str; 16] = [
     "log",
     "trace",
     "imagepackage",
+    "imagemanifest",
 ];
 
 /// Codes in the sources, each with where it stands.
