@@ -3,8 +3,8 @@
 use lineside_terms::{Blame, Explain};
 
 use crate::{
-    CapabilityError, ComposeError, FilesystemError, KeyError, KeystoreError, ManifestError, OsListError,
-    PackageError, RecoveryManifestError,
+    CapabilityError, ComposeError, FilesystemError, ImageSetError, KeyError, KeystoreError, ManifestError,
+    OsListError, PackageError, RecoveryManifestError,
 };
 
 /// What is wrong with a file, or with the material that one was to be made from.
@@ -24,6 +24,9 @@ pub enum ImageError {
     /// The recovery manifest is malformed.
     #[error(transparent)]
     RecoveryManifest(#[from] RecoveryManifestError),
+    /// The recovery set cannot be used.
+    #[error(transparent)]
+    ImageSet(#[from] ImageSetError),
     /// The capability file is malformed.
     #[error(transparent)]
     Capability(#[from] CapabilityError),
@@ -48,6 +51,7 @@ impl ImageError {
             Self::Filesystem(error) => error,
             Self::Manifest(error) => error,
             Self::RecoveryManifest(error) => error,
+            Self::ImageSet(error) => error,
             Self::Capability(error) => error,
             Self::Keystore(error) => error,
             Self::OsList(error) => error,

@@ -50,6 +50,32 @@ impl Keystore {
         Ok(Self { keys })
     }
 
+    /// A keystore with these keys.
+    pub fn new(keys: Vec<TrustedKey>) -> Self {
+        Self { keys }
+    }
+
+    /// The body of a keystore image, to be packed. Fields of which nobody knows the meaning are 0.
+    pub fn compose(&self) -> Vec<u8> {
+        let mut body = (self.keys.len() as u32).to_le_bytes().to_vec();
+        for TrustedKey { thumbprint, key } in &self.keys {
+            body.extend([0; 12]);
+            body.extend(KEYSTORE_SIZES.0.to_le_bytes());
+            body.extend(KEYSTORE_SIZES.1.to_le_bytes());
+            let mut xy = key.to_xy();
+            if !KEYSTORE_KEY_IS_BIG_ENDIAN {
+                xy[..32].reverse();
+                xy[32..].reverse();
+            }
+            body.extend(xy);
+            body.extend(thumbprint.as_bytes());
+        }
+        body.extend(TABLE_MAGIC.to_le_bytes());
+        body.extend((self.keys.len() as u32).to_le_bytes());
+        body.resize(body.len() + 4 * self.keys.len(), 0);
+        body
+    }
+
     /// Its keys.
     pub fn keys(&self) -> &[TrustedKey] {
         &self.keys
@@ -117,17 +143,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn keystore(keys: &[(PublicKey, Thumbprint)]) -> Vec<u8> {
-        let mut body = (keys.len() as u32).to_le_bytes().to_vec();
-        for (key, thumbprint) in keys {
-            body.extend([0; 12]);
-            body.extend([64, 0, 20, 0]);
-            body.extend(key.to_xy());
-            body.extend(thumbprint.as_bytes());
-        }
-        body.extend(TABLE_MAGIC.to_le_bytes());
-        body.extend((keys.len() as u32).to_le_bytes());
-        body.resize(body.len() + 4 * keys.len(), 0);
-        body
+        let keys = keys
+            .iter()
+            .map(|&(key, thumbprint)| TrustedKey { thumbprint, key });
+        Keystore::new(keys.collect()).compose()
     }
 
     #[test]

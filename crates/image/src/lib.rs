@@ -3,6 +3,7 @@
 //! ```text
 //! Package::parse ──► Package ──► classify(&TrustList) ──► Verdict
 //!                       └──────► Application::open ──► AppManifest, Filesystem, findings
+//! SetFiles ──► Examination ──► ImageSet (all that one recovery needs)
 //! pack_application, pack_board_config, CapabilityRecord, RecoveryManifest ──► Composer ──► bytes
 //! ```
 //!
@@ -24,6 +25,7 @@ mod capability;
 mod compose;
 mod error;
 mod filesystem;
+mod image_set;
 mod json;
 mod keys;
 mod keystore;
@@ -42,6 +44,10 @@ pub use capability::{CAPABILITY_FILE_NAME, CapabilityError, CapabilityRecord};
 pub use compose::{ComposeError, Composer};
 pub use error::ImageError;
 pub use filesystem::{Entry, Filesystem, FilesystemError, Node, pack_filesystem};
+pub use image_set::{
+    BOOT_LOADER_FILE, Examination, ImageSet, ImageSetError, MANIFEST_FILE, OS_LIST_FILE, Part, RUNTIME_FILE,
+    Role, SetFiles,
+};
 pub use keys::{KeyError, PublicKey, Signer, SigningKey, Thumbprint};
 pub use keystore::{Keystore, KeystoreError, TrustedKey};
 pub use manifest::{AppManifest, ApplicationType, Capabilities, ManifestError};

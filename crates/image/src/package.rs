@@ -461,6 +461,15 @@ fn read_metadata(bytes: &[u8], trailer: usize) -> Result<(usize, Vec<Section<'_>
     Ok((start, sections))
 }
 
+/// What a first boot loader in its own form says that it is; its signature is not looked into.
+pub(crate) fn boot_loader_identity(bytes: &[u8]) -> Option<Identity> {
+    let (_, sections) = read_metadata(bytes, FOREIGN_TRAILER).ok()?;
+    sections.iter().find_map(|section| match section {
+        Section::Identity(identity) => Some(*identity),
+        _ => None,
+    })
+}
+
 /// Names a file that is sound in another form (`image-package.md` 1, 1.9).
 fn recognise_foreign(bytes: &[u8]) -> Option<PackageError> {
     let (_, sections) = read_metadata(bytes, FOREIGN_TRAILER).ok()?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lineside_flow::line::IllegalHistory;
 use lineside_flow::plan::PlanError;
-use lineside_image::ImageError;
+use lineside_image::{ImageError, ImageSetError};
 use lineside_link::LinkError;
 use lineside_terms::{Blame, DeviceId, Explain, ManufacturingState, SecurityState, Told};
 
@@ -91,6 +91,38 @@ pub enum RunnerError {
         /// Each of them.
         findings: Vec<String>,
     },
+    /// A recovery set cannot be read from the disk, or not be kept on it.
+    #[error("could not use {}", path.display())]
+    SetFile {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A recovery set is not fit to be used.
+    #[error("the recovery set {} cannot be used", path.display())]
+    ImageSet {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ImageSetError,
+    },
+    /// The station keeps no set of this name, or several.
+    #[error("{} recovery set is kept as `{name}`", if *is_ambiguous { "more than one" } else { "no" })]
+    NoSuchSet {
+        /// The name.
+        name: String,
+        /// There are several.
+        is_ambiguous: bool,
+    },
+    /// A kept set is no longer what its name says.
+    #[error("the recovery set kept in {} was changed since it was imported", folder.display())]
+    SetChanged {
+        /// Where it is.
+        folder: PathBuf,
+    },
     /// The journal tells of something that cannot have happened.
     #[error("the journal cannot be followed")]
     History(#[source] IllegalHistory),
@@ -111,6 +143,10 @@ impl Explain for RunnerError {
             Self::List { .. } => "run.list",
             Self::Secret { .. } => "run.secret",
             Self::Findings { .. } => "plan.findings",
+            Self::SetFile { .. } => "image-set.file",
+            Self::ImageSet { source, .. } => source.code(),
+            Self::NoSuchSet { .. } => "image-set.unknown",
+            Self::SetChanged { .. } => "image-set.changed",
             Self::History(_) => "run.history",
             Self::Bench(source) => source.code(),
         }
@@ -137,6 +173,16 @@ impl Explain for RunnerError {
                 "Set the data folder aside as it is and have it looked at; start with a new one meanwhile."
                     .into()
             }
+            Self::SetFile { .. } => "Check the name, the permissions and the room on the disk.".into(),
+            Self::ImageSet { source, .. } => source.help(),
+            Self::NoSuchSet { is_ambiguous, .. } => {
+                if *is_ambiguous {
+                    "Give more digits of the hash.".into()
+                } else {
+                    "Import the set with `lineside image-set import` into the same --data, or name its folder or ZIP.".into()
+                }
+            }
+            Self::SetChanged { .. } => "Import the set again from its origin: that mends it.".into(),
             Self::Bench(source) => source.help(),
         }
     }
@@ -146,7 +192,10 @@ impl Explain for RunnerError {
             Self::Plan { .. } | Self::List { .. } | Self::Findings { .. } | Self::NotSimulated { .. } => {
                 Blame::Plan
             }
-            Self::Image { .. } | Self::ImageRefused { .. } | Self::OsList { .. } => Blame::Supply,
+            Self::Image { .. } | Self::ImageRefused { .. } | Self::OsList { .. } | Self::ImageSet { .. } => {
+                Blame::Supply
+            }
+            Self::SetFile { .. } | Self::NoSuchSet { .. } | Self::SetChanged { .. } => Blame::Station,
             Self::File { .. } | Self::Secret { .. } | Self::History(_) => Blame::Station,
             Self::Bench(source) => source.blame(),
         }

@@ -8,6 +8,7 @@
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
+//! | [`image_sets`] | recovery sets on disk: read, kept, named |
 //! | [`store`] | what the shell needs of a journal |
 //!
 //! Nothing here needs a particular async runtime: everything runs inside the futures that it returns, on one thread,
@@ -19,6 +20,7 @@ mod actions;
 pub mod batch;
 mod check;
 mod error;
+pub mod image_sets;
 pub mod program;
 mod slot;
 pub mod store;

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use lineside_protocol::rest::ErrorCode;
+use lineside_terms::ImageType;
 
 /// **A-28** (`chip-to-pc-and-recovery.md` 7.4): from reset the link is silent for 3 s, then IP answers and the REST
 /// port is refused for 3 s more; applications start 2 s after that.
@@ -34,6 +35,9 @@ pub(crate) const APPLICATION_RESTART: Duration = Duration::from_secs(1);
 
 /// `image-package.md` 14 #14: the customer's images have this many bytes of flash together.
 pub(crate) const IMAGE_SPACE: u64 = 1024 * 1024;
+
+/// `image-package.md` 9: what kind of image the program is that erases and writes flash stands nowhere; `Other` is taken.
+pub(crate) const RECOVERY_RUNTIME: ImageType = ImageType(28);
 
 /// `image-package.md` 12: of the two numbers for ABI trouble this one says that an image asks for more than the OS
 /// provides.

@@ -180,7 +180,7 @@ pub fn list_json() -> String {
 }
 
 /// An id that no real thing has: a hash with the marks of a random UUID.
-fn made_up(scope: &str, name: &str) -> u128 {
+pub(crate) fn made_up(scope: &str, name: &str) -> u128 {
     let hash = Sha256::digest(format!("simulated-os/{scope}/{name}"));
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&hash[..16]);

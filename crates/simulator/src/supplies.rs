@@ -53,6 +53,11 @@ impl Supplies {
         &self.trust
     }
 
+    /// Where contents are drawn from.
+    pub(crate) fn seed(&self) -> &Seed {
+        &self.seed
+    }
+
     /// A capability file for one device.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, Station
 
 use super::bench::BenchName;
 use super::image::ImageCommand;
+use super::image_set::ImageSetCommand;
 use super::later::Later;
 use super::output::Color;
 
@@ -92,6 +93,9 @@ pub(crate) enum Command {
     /// Look into image packages, and make them
     #[command(subcommand)]
     Image(Later<ImageCommand>),
+    /// Look into recovery sets, and keep them
+    #[command(subcommand)]
+    ImageSet(Later<ImageSetCommand>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
     Sim(Later<SimArgs>),
@@ -362,6 +366,24 @@ pub(crate) enum SimCommand {
     /// Print the OS list that fits simulated devices, in the form of mt3620an.json
     #[command(after_help = "Example:\n  lineside sim os-list > simulated-os.json")]
     OsList,
+    /// Make a recovery set that simulated devices take, with the OS list beside it
+    #[command(
+        after_help = "The devices of a bench take sets of the same seed.\n\nExamples:\n  lineside sim make-image-set --os 24.06 --out sets/24.06\n  lineside sim make-image-set --os 22.09 --size small --seed 7 --out small"
+    )]
+    MakeImageSet {
+        /// The OS that it holds
+        #[arg(long, value_name = "VERSION", default_value = "24.06")]
+        os: String,
+        /// `real`: as large as a real one; `small`: for quick tests
+        #[arg(long, value_name = "SIZE", default_value = "real")]
+        size: String,
+        /// The seed of the bench that takes it
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+        /// The folder to write to; it must be new or empty
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
     /// Ask a running simulated bench for the true state of its boards and what was asked of them
     #[command(after_help = "Example:\n  lineside sim ask --dir /tmp/bench --board 0 --json")]
     Ask {

@@ -20,8 +20,10 @@ use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
 pub(crate) use args::ImageCommand;
-use args::{KeyArgs, PackArgs, TrustArgs};
+pub(crate) use args::TrustArgs;
+use args::{KeyArgs, PackArgs};
 use summary::Summary;
+pub(super) use summary::{time_of, word};
 
 pub(crate) fn run(command: &ImageCommand, printer: &Printer) -> Result<Exit, Trouble> {
     match command {
@@ -360,7 +362,11 @@ fn refused(path: &Path, told: Told) -> Trouble {
 }
 
 fn trusted(args: &TrustArgs) -> Result<TrustList, Trouble> {
-    let mut trust = TrustList::new();
+    trusted_beside(TrustList::new(), args)
+}
+
+/// The signers that are named, beside those who are trusted already.
+pub(super) fn trusted_beside(mut trust: TrustList, args: &TrustArgs) -> Result<TrustList, Trouble> {
     for path in &args.trust {
         let bytes = read(path)?;
         if let Ok(package) = Package::parse(&bytes)

@@ -6,6 +6,7 @@ mod data;
 mod devices;
 mod exit;
 mod image;
+mod image_set;
 mod later;
 mod live;
 mod output;
@@ -42,6 +43,7 @@ pub(crate) fn main() -> Exit {
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
         Command::Image(Later(command)) => image::run(&command, &printer),
+        Command::ImageSet(Later(command)) => image_set::run(&cli.global, &command, &printer),
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();

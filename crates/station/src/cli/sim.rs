@@ -11,7 +11,7 @@ use lineside_link::Clock;
 use lineside_link::remote::Lending;
 use lineside_link::remote::control::{Control, ask as ask_line};
 use lineside_simulator::control::{Answer, BoardTruth, Question};
-use lineside_simulator::{FaultScript, OsProfile, WorldConfig};
+use lineside_simulator::{FaultScript, OsProfile, Seed, SetSize, Supplies, WorldConfig};
 use serde::Serialize;
 
 use super::args::{SimArgs, SimCommand};
@@ -27,6 +27,9 @@ pub(crate) fn run(args: &SimArgs, printer: &Printer) -> Result<Exit, Trouble> {
             (Some(SimCommand::OsList), _) => {
                 printer.raw(lineside_simulator::list_json().trim_end());
                 Ok(Exit::Good)
+            }
+            (Some(SimCommand::MakeImageSet { os, size, seed, out }), _) => {
+                make_image_set(os, size, *seed, out, printer)
             }
             (Some(SimCommand::Ask { dir, board }), _) => ask(dir, *board, printer).await,
             (None, Some(dir)) => serve(args, dir, printer).await,
@@ -105,6 +108,60 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
         // What remains is replaced by the next bench in this folder.
         let _ = std::fs::remove_file(dir.join(file));
     }
+    Ok(Exit::Good)
+}
+
+/// The object of `make-image-set --json`.
+#[derive(Serialize)]
+struct MadeSet<'a> {
+    version: u32,
+    kind: &'static str,
+    folder: String,
+    os: &'a str,
+    files: usize,
+    bytes: usize,
+}
+
+fn make_image_set(os: &str, size: &str, seed: u64, out: &Path, printer: &Printer) -> Result<Exit, Trouble> {
+    let os: OsProfile = os.parse()?;
+    let size = match size {
+        "real" => SetSize::Real,
+        "small" => SetSize::Small,
+        _ => {
+            let message = format!("`{}` is no size of a set", size.escape_default());
+            return Err(Trouble::usage("sim.word", &message, "Take `real` or `small`."));
+        }
+    };
+    let folder = |error: std::io::Error| Trouble::station("sim.folder", "the folder cannot be used", &error);
+    std::fs::create_dir_all(out).map_err(folder)?;
+    if std::fs::read_dir(out).map_err(folder)?.next().is_some() {
+        return Err(Trouble::station(
+            "sim.folder",
+            "the folder cannot be used",
+            &"it is not empty",
+        ));
+    }
+    let supplies = Supplies::new(&Seed::new(seed))?;
+    let files = supplies
+        .image_set(os, size)
+        .map_err(|error| Trouble::station("sim.image-set", "the set could not be made", &error))?;
+    for (name, bytes) in &files {
+        std::fs::write(out.join(name), bytes).map_err(folder)?;
+    }
+    let bytes = files.values().map(Vec::len).sum();
+    printer.object(&MadeSet {
+        version: 1,
+        kind: "image-set-made",
+        folder: out.display().to_string(),
+        os: os.name(),
+        files: files.len(),
+        bytes,
+    });
+    printer.result(&format!(
+        "{}: OS {os}, {} files, {bytes} bytes",
+        out.display(),
+        files.len()
+    ));
     Ok(Exit::Good)
 }
 

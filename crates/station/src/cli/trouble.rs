@@ -76,7 +76,7 @@ impl From<RecordsError> for Trouble {
 impl From<RunnerError> for Trouble {
     fn from(error: RunnerError) -> Self {
         let exit = match error {
-            RunnerError::History(_) | RunnerError::Bench(_) => Exit::Station,
+            RunnerError::History(_) | RunnerError::Bench(_) | RunnerError::SetFile { .. } => Exit::Station,
             _ => Exit::Refused,
         };
         Self::of(&error, exit)

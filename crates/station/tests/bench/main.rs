@@ -7,6 +7,7 @@
 mod command;
 mod floor;
 mod image;
+mod image_set;
 mod sim;
 
 mod devices;

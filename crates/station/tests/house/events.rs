@@ -10,7 +10,7 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/json-events.md";
 /// Objects that commands print and that are no events.
-const OTHERS: [&str; 14] = [
+const OTHERS: [&str; 17] = [
     "summary",
     "error",
     "device",
@@ -24,6 +24,9 @@ const OTHERS: [&str; 14] = [
     "image",
     "image-made",
     "image-diff",
+    "image-set",
+    "image-set-imported",
+    "image-set-made",
     "open-intent",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";

@@ -149,7 +149,7 @@ impl Summary {
     }
 }
 
-fn time_of(seconds: u64) -> Option<String> {
+pub(crate) fn time_of(seconds: u64) -> Option<String> {
     let time = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     Some(time.to_string())
 }
