@@ -1,4 +1,5 @@
 //! Recovery sets: good ones, and every way of being bad.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
