@@ -13,6 +13,7 @@ mod board;
 mod clock;
 mod error;
 pub mod ftdi;
+pub mod health;
 pub mod memory;
 mod places;
 #[cfg(test)]

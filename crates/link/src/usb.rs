@@ -11,11 +11,11 @@
 #[cfg(target_os = "linux")]
 mod board;
 #[cfg(target_os = "linux")]
-mod holders;
+pub(crate) mod holders;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-mod sysfs;
+pub(crate) mod sysfs;
 #[cfg(windows)]
 mod windows;
 

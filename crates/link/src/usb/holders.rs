@@ -1,21 +1,46 @@
-//! Which process holds the lock on a terminal: the kernel's own list says it.
+//! Which process holds the lock on a terminal, or has it open: the kernel's own lists say it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// A text for people about who has locked this file; `None` when nobody has, or nobody whom we may see.
-pub(super) fn of(file: PathBuf) -> Option<String> {
+pub(crate) fn of(file: PathBuf) -> Option<String> {
     let metadata = fs::metadata(file).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let process = holder(&locks, metadata.dev(), metadata.ino())?;
+    Some(text(process))
+}
+
+/// A process as people know it.
+fn text(process: u32) -> String {
     let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
     let name: String = name.trim_end().chars().filter(|c| !c.is_control()).collect();
-    Some(if name.is_empty() {
+    if name.is_empty() {
         format!("process {process}")
     } else {
         format!("{name} (process {process})")
-    })
+    }
+}
+
+/// Other processes that have one of these files open, each with that file; only those that we may look into.
+pub(crate) fn with_open(files: &[PathBuf]) -> Vec<(String, PathBuf)> {
+    let wanted: Vec<(PathBuf, &PathBuf)> = files
+        .iter()
+        .filter_map(|file| Some((fs::canonicalize(file).ok()?, file)))
+        .collect();
+    let processes = fs::read_dir("/proc").into_iter().flatten();
+    let processes = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    let mut found = Vec::new();
+    for process in processes.filter(|process| *process != std::process::id()) {
+        let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
+        let open: Vec<PathBuf> = open
+            .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+            .collect();
+        let theirs = wanted.iter().find(|(to, _)| open.contains(to));
+        found.extend(theirs.map(|(_, file)| (text(process), (*file).clone())));
+    }
+    found
 }
 
 /// The process of the exclusive lock on a file, given by device and inode. Lines look like

@@ -18,13 +18,13 @@ const PRODUCT_STRING: &str = "MSFT MT3620 Std Interface";
 
 /// An interface board as the kernel tells of it.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Its place: `1-2.1.1`.
-    pub(super) name: String,
-    pub(super) slot: SlotPath,
-    pub(super) serial: Option<String>,
+    pub(crate) name: String,
+    pub(crate) slot: SlotPath,
+    pub(crate) serial: Option<String>,
     /// Another one with every attachment.
-    pub(super) device_number: String,
+    pub(crate) device_number: String,
     /// Names of the terminals of the four channels, where the kernel has made them.
     terminals: [Option<String>; 4],
 }
@@ -41,41 +41,36 @@ const fn channel(port: Port) -> usize {
 
 impl Found {
     /// Where the terminal of a port is, if the kernel has made one.
-    pub(super) fn terminal(&self, port: Port, places: &Places) -> Option<PathBuf> {
+    pub(crate) fn terminal(&self, port: Port, places: &Places) -> Option<PathBuf> {
         self.terminals[channel(port)]
             .as_ref()
             .map(|name| places.dev.join(name))
     }
 
     /// [`Self::terminal`] of the service port.
-    pub(super) fn service_terminal(&self, places: &Places) -> Option<PathBuf> {
+    pub(crate) fn service_terminal(&self, places: &Places) -> Option<PathBuf> {
         self.terminal(Port::Service, places)
     }
 
     /// Where its node for programs is: `bus/usb/001/007`. `None` when the kernel tells odd numbers.
-    pub(super) fn node(&self, places: &Places) -> Option<PathBuf> {
+    pub(crate) fn node(&self, places: &Places) -> Option<PathBuf> {
         let bus: u16 = self.name.split_once('-')?.0.parse().ok()?;
         let device: u16 = self.device_number.parse().ok()?;
         Some(places.dev.join(format!("bus/usb/{bus:03}/{device:03}")))
     }
 
     /// True for the alias that is never ambiguous: `usb:1-2.1.1` (`chip-to-pc-and-recovery.md` 1.5).
-    pub(super) fn is_alias(&self, slot: &SlotPath) -> bool {
+    pub(crate) fn is_alias(&self, slot: &SlotPath) -> bool {
         slot.as_str().strip_prefix("usb:") == Some(self.name.as_str())
     }
 }
 
 /// Asks the driver to deliver what a terminal received after 1 ms instead of 16 ms: one wait for each block of a
 /// transfer (`chip-to-pc-and-recovery.md` 1.3). False when this user may not, which makes recovery slow, not wrong.
-pub(super) fn deliver_early(terminal: &Path, places: &Places) -> bool {
-    let Some(name) = terminal.file_name() else {
+pub(crate) fn deliver_early(terminal: &Path, places: &Places) -> bool {
+    let Some(timer) = latency_timer(terminal, places) else {
         return false;
     };
-    let timer = places
-        .sysfs
-        .join("bus/usb-serial/devices")
-        .join(name)
-        .join("latency_timer");
     // Never made, only written.
     let opened = fs::OpenOptions::new().write(true).open(timer);
     opened
@@ -83,8 +78,14 @@ pub(super) fn deliver_early(terminal: &Path, places: &Places) -> bool {
         .is_ok()
 }
 
+/// Where the latency timer of a terminal is, if its driver has one.
+pub(crate) fn latency_timer(terminal: &Path, places: &Places) -> Option<PathBuf> {
+    let devices = places.sysfs.join("bus/usb-serial/devices");
+    Some(devices.join(terminal.file_name()?).join("latency_timer"))
+}
+
 /// All boards in order of their slots; none where there is no such directory, as on a system without USB.
-pub(super) fn boards(places: &Places) -> Result<Vec<Found>, LinkError> {
+pub(crate) fn boards(places: &Places) -> Result<Vec<Found>, LinkError> {
     let devices = places.sysfs.join("bus/usb/devices");
     let io = |error: &std::io::Error| LinkError::io(format!("read {}", devices.display()), error);
     let entries = match fs::read_dir(&devices) {
@@ -127,7 +128,7 @@ fn board(device: &Path, name: &str) -> Option<Found> {
 }
 
 /// The content of one small file without the end of line, or `None` when it is not there or no text.
-fn attribute(device: &Path, name: &str) -> Option<String> {
+pub(crate) fn attribute(device: &Path, name: &str) -> Option<String> {
     use std::io::Read;
 
     /// USB strings have at most 126 characters.

@@ -96,6 +96,8 @@ pub(crate) enum Command {
     /// Look into recovery sets, and keep them
     #[command(subcommand)]
     ImageSet(Later<ImageSetCommand>),
+    /// Find out what stands in the way of work, and what to do about it
+    Doctor(Later<DoctorArgs>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
     Sim(Later<SimArgs>),
@@ -150,6 +152,24 @@ pub(crate) struct DevicesArgs {
     /// Show whole device ids
     #[arg(long, short)]
     pub(crate) verbose: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Looks at the data folder and its disk, the journal, the clock, the boards, and with `--bench usb`
+at the way to them: permissions, USB, the driver, other programs. Nothing is changed.
+
+Exit codes: 0 nothing stands in the way, though there may be warnings; 1 there is a problem.
+
+Examples:
+  lineside doctor
+  lineside doctor --bench at:/tmp/bench --json"
+)]
+pub(crate) struct DoctorArgs {
+    /// Where the vendor's device service would listen
+    #[arg(long, hide = true, default_value_t = lineside_link::health::SERVICE_PORT)]
+    pub(crate) service_port: u16,
 }
 
 /// Arguments of `ready-check`.

@@ -4,6 +4,7 @@ mod args;
 mod bench;
 mod data;
 mod devices;
+mod doctor;
 mod exit;
 mod image;
 mod image_set;
@@ -44,6 +45,7 @@ pub(crate) fn main() -> Exit {
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
         Command::Image(Later(command)) => image::run(&command, &printer),
         Command::ImageSet(Later(command)) => image_set::run(&cli.global, &command, &printer),
+        Command::Doctor(Later(args)) => doctor::run(&cli.global, &args, &printer),
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -11,6 +11,7 @@ mod image_set;
 mod sim;
 
 mod devices;
+mod doctor;
 mod interruption;
 mod output;
 mod paths;

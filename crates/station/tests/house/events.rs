@@ -10,7 +10,7 @@ use crate::tree;
 
 const PAGE: &str = "docs/src/json-events.md";
 /// Objects that commands print and that are no events.
-const OTHERS: [&str; 17] = [
+const OTHERS: &[&str] = &[
     "summary",
     "error",
     "device",
@@ -28,6 +28,7 @@ const OTHERS: [&str; 17] = [
     "image-set-imported",
     "image-set-made",
     "open-intent",
+    "finding",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 

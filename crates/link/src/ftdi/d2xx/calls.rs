@@ -219,7 +219,7 @@ fn length(bytes: usize) -> u32 {
 pub struct Driver {
     calls: Calls,
     /// Keeps the functions where they are.
-    _library: Option<Arc<libloading::Library>>,
+    library: Option<Arc<libloading::Library>>,
 }
 
 impl fmt::Debug for Driver {
@@ -258,7 +258,7 @@ impl Driver {
         })?;
         Ok(Self {
             calls: Calls::of(&library)?,
-            _library: Some(Arc::new(library)),
+            library: Some(Arc::new(library)),
         })
     }
 
@@ -267,14 +267,28 @@ impl Driver {
     /// # Safety
     /// Each keeps the contract of the driver's function of that name, from any thread.
     pub const unsafe fn with(calls: Calls) -> Self {
-        Self {
-            calls,
-            _library: None,
-        }
+        Self { calls, library: None }
+    }
+
+    /// The version of the library, as its maker writes it: `3.2.14`. `None` when it does not tell.
+    pub fn version(&self) -> Option<String> {
+        let library = self.library.as_deref()?;
+        // SAFETY: the function of this name in FTDI's driver has this type; it is called while the library is loaded.
+        let ask = unsafe {
+            library
+                .get::<unsafe extern "system" fn(*mut u32) -> u32>(b"FT_GetLibraryVersion\0")
+                .ok()?
+        };
+        let mut version = 0;
+        // SAFETY: the function writes one number.
+        done(unsafe { ask(&raw mut version) }).ok()?;
+        // Two decimal digits in each byte, written as hex.
+        let [_, major, minor, build] = version.to_be_bytes();
+        Some(format!("{major:x}.{minor:x}.{build:x}"))
     }
 
     /// All channels of all chips, as the driver tells of them.
-    pub(super) fn list(&self) -> Result<Vec<DeviceNode>, LinkError> {
+    pub(crate) fn list(&self) -> Result<Vec<DeviceNode>, LinkError> {
         let mut count = 0;
         // SAFETY: the function writes one number.
         done(unsafe { (self.calls.create_list)(&raw mut count) })

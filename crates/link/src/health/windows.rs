@@ -1,0 +1,52 @@
+//! What FTDI's driver and Windows tell.
+
+use super::{Finding, Severity, identity};
+use crate::LinkError;
+use crate::ftdi::d2xx::{D2xxChip, Driver, boards};
+use crate::ftdi::{Channel, Chip as _, Eeprom};
+
+/// Everything that can be looked at here. A driver that is missing or unfit is told of by the list of boards.
+pub(super) fn findings() -> Vec<Finding> {
+    let Ok(driver) = Driver::load() else {
+        return vec![not_looked_at()];
+    };
+    let mut findings = vec![match driver.version() {
+        Some(version) => Finding::good("driver", format!("FTDI's driver is version {version}")),
+        None => Finding::good("driver", "FTDI's driver is there and does not tell its version"),
+    }];
+    let nodes = driver.list().unwrap_or_default();
+    for board in boards(&nodes, &[]) {
+        let Some(location) = board.location.filter(|_| !board.is_taken) else {
+            continue;
+        };
+        match eeprom(&driver, location) {
+            Ok(eeprom) => findings.extend(identity(board.slot.as_str(), &eeprom)),
+            Err(error) => findings.push(Finding::bad(
+                Severity::Note,
+                "eeprom",
+                format!(
+                    "the EEPROM of the board at slot {} cannot be read: {error}",
+                    board.slot
+                ),
+                "Close the programs that use the board and look again.",
+            )),
+        }
+    }
+    findings.push(not_looked_at());
+    findings
+}
+
+/// Nobody else has a use for channel B.
+fn eeprom(driver: &Driver, location: u32) -> Result<Eeprom, LinkError> {
+    let mut channel = D2xxChip::at(driver.clone(), location).open(Channel::B)?;
+    Eeprom::read(channel.as_mut())
+}
+
+fn not_looked_at() -> Finding {
+    Finding::bad(
+        Severity::Note,
+        "usb-suspend",
+        "whether Windows suspends USB ports, and what its USB controllers supply, is not looked at",
+        "Turn selective suspend of USB off in the power plan: a suspended port loses its board.",
+    )
+}
