@@ -235,6 +235,10 @@ impl<D: AsRef<[u8]>> Sender<D> {
 #[derive(Debug)]
 pub struct Receiver {
     announced: usize,
+    /// Less than announced is as good.
+    is_open: bool,
+    takes_long: bool,
+    asks_every: Duration,
     data: Vec<u8>,
     block: u64,
     phase: Receiving,
@@ -264,6 +268,9 @@ impl Receiver {
     pub fn new(announced: usize, now: Instant) -> Self {
         Self {
             announced,
+            is_open: false,
+            takes_long: TAKES_1K,
+            asks_every: ROM_ASKS_EVERY,
             data: Vec::new(),
             block: 1,
             phase: Receiving::Asking,
@@ -275,41 +282,70 @@ impl Receiver {
         }
     }
 
+    /// Receives whatever comes, up to `most` bytes, padding included. It asks at once.
+    pub fn up_to(most: usize, now: Instant) -> Self {
+        Self {
+            is_open: true,
+            ..Self::new(most, now)
+        }
+    }
+
+    /// Asks so often for the first block, whatever A-09 says.
+    #[must_use]
+    pub fn asking_every(mut self, period: Duration, now: Instant) -> Self {
+        self.until = now + period;
+        self.asks_every = period;
+        self
+    }
+
+    /// Takes blocks of 1024 bytes or not, whatever A-11 says.
+    #[must_use]
+    pub const fn taking_long_blocks(mut self, takes_long: bool) -> Self {
+        self.takes_long = takes_long;
+        self
+    }
+
     /// Takes bytes from the sender and returns how many: all, or up to the end of the transfer.
     pub fn input(&mut self, bytes: &[u8], now: Instant) -> usize {
-        for (at, byte) in bytes.iter().enumerate() {
-            if self.outcome().is_some() {
-                return at;
+        let mut rest = bytes;
+        while let Some((first, after)) = rest.split_first()
+            && self.outcome().is_none()
+        {
+            let Receiving::Block(size) = self.phase else {
+                self.take(*first, now);
+                rest = after;
+                continue;
+            };
+            // The inside of a block at once: nothing in it means anything by itself.
+            let missing = NUMBERS + size + CHECKSUM - self.piece.len();
+            let (inside, after) = rest.split_at(missing.min(rest.len()));
+            self.piece.extend_from_slice(inside);
+            self.until = now + BYTE_TIMEOUT;
+            if inside.len() == missing {
+                self.whole(size, now);
             }
-            self.take(*byte, now);
+            rest = after;
         }
-        bytes.len()
+        bytes.len() - rest.len()
     }
 
     fn take(&mut self, byte: u8, now: Instant) {
         match self.phase {
             Receiving::Asking | Receiving::Between => self.begin(byte, now),
-            Receiving::Block(size) => {
-                self.piece.push(byte);
-                self.until = now + BYTE_TIMEOUT;
-                if self.piece.len() == NUMBERS + size + CHECKSUM {
-                    self.whole(size, now);
-                }
-            }
             // Two cancels in a row are heard everywhere but in the middle of a block.
             Receiving::Noise if byte == CAN => self.begin(byte, now),
             Receiving::Noise => {
                 self.has_cancel = false;
                 self.until = now + BYTE_TIMEOUT;
             }
-            Receiving::Over(_) => {}
+            Receiving::Block(_) | Receiving::Over(_) => {}
         }
     }
 
     fn begin(&mut self, byte: u8, now: Instant) {
         let had_cancel = std::mem::replace(&mut self.has_cancel, byte == CAN);
         match byte {
-            SOH | STX if byte == SOH || TAKES_1K => {
+            SOH | STX if byte == SOH || self.takes_long => {
                 let size = if byte == SOH {
                     BlockSize::Short
                 } else {
@@ -323,7 +359,7 @@ impl Receiver {
                 self.out.push(ACK);
                 let (found, announced) = (self.data.len(), self.announced);
                 self.data.truncate(announced);
-                self.phase = Receiving::Over(if found < announced {
+                self.phase = Receiving::Over(if found < announced && !self.is_open {
                     Err(Fault::TooShort { found, announced })
                 } else {
                     Ok(())
@@ -391,13 +427,13 @@ impl Receiver {
             match self.phase {
                 Receiving::Asking => {
                     self.out.push(CRC);
-                    self.until = now + ROM_ASKS_EVERY;
+                    self.until = now + self.asks_every;
                 }
                 // Before the first block came through, asking is what tells the kind of checksum.
                 Receiving::Noise if self.block == 1 && self.tries == 0 => {
                     self.out.push(CRC);
                     self.phase = Receiving::Asking;
-                    self.until = now + ROM_ASKS_EVERY;
+                    self.until = now + self.asks_every;
                 }
                 Receiving::Between | Receiving::Block(_) | Receiving::Noise => self.ask_again(now),
                 Receiving::Over(_) => {}

@@ -105,3 +105,16 @@ pub const ROM_SILENCE: Duration = Duration::from_millis(500);
 
 /// **A-10**: the ROM that has refused a file asks again. So many requests mean that, even when its word was not heard.
 pub const ROM_ASKS_AGAIN: u32 = 2;
+
+/// **A-29** (`chip-to-pc-and-recovery.md` 4; what the vendor's devices do is not told): a device whose manufacturing is
+/// complete refuses recovery with UnauthorizedAccess (39.151) when it has no capability for it, before the erase.
+pub const COMPLETE_REFUSES: bool = true;
+
+/// **A-13**: a device that gets no answer for so long gives up (39.50). Who it is it tells for ever.
+pub const DEVICE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// **A-10**: the ROM takes a bootloader of at most so many bytes; the only one that was seen has a quarter of that.
+pub const LONGEST_BOOTLOADER: usize = 65_536;
+
+/// **A-22**: the longest capability file, recovery application and manifest that a device takes, in bytes (39.10).
+pub const LONGEST_FILES: [u32; 3] = [16_384, 1_048_576, 65_536];

@@ -4,12 +4,13 @@
 //! * [`frame`] puts messages on the wire and finds them there: COBS, length, checksum.
 //! * [`FromDevice`] and [`FromHost`] are the messages.
 //! * [`ErrorCode`] names what a device reports when it gives up.
-//! * [`host`] is the PC's end as a machine.
+//! * [`host`] is the PC's end as a machine, [`device`] the device's.
 //! * [`assume`] holds what no public source tells.
 //!
 //! Files travel by [XMODEM](crate::xmodem) after the message that announces them.
 
 pub mod assume;
+pub mod device;
 mod error_code;
 pub mod frame;
 pub mod host;
@@ -29,6 +30,9 @@ pub const MANIFEST: &str = "recovery.imagemanifest";
 
 /// What the ROM says when it takes the file that it was sent, without the line end.
 pub const GOOD: &str = "+GOOD";
+
+/// What the ROM says behind that, the same on every chip (`chip-to-pc-and-recovery.md` 5.1).
+pub const CHIP: &str = "0000362000008A01020A00008FC8C833";
 
 /// What the ROM says first, without the line end.
 pub const BANNER: &str = "RECOVERY";
