@@ -42,6 +42,15 @@ impl Supplies {
         &self.production
     }
 
+    /// The private key of [`Self::signing_key`] in PEM, for tools that pack software for these devices. It guards
+    /// nothing: whoever knows the seed has it.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn signing_pem(&self) -> Result<String, SimulatorError> {
+        Ok(key(&self.seed.branch("production signer"))?.to_pem().to_string())
+    }
+
     /// Signs software for development, as the SDK's key does: accepted with appDevelopment only. Devices accept the
     /// SDK's own key in the same way.
     pub fn development_key(&self) -> &Signer {
@@ -82,9 +91,12 @@ impl Supplies {
 }
 
 fn signer(seed: &Seed) -> Result<Signer, SimulatorError> {
+    Ok(Signer::without_certificate(key(seed)?))
+}
+
+fn key(seed: &Seed) -> Result<SigningKey, SimulatorError> {
     let secret: [u8; 32] = seed.key().to_bytes().into();
-    let key = SigningKey::from_secret(&secret).map_err(|error| SimulatorError::Certificate {
+    SigningKey::from_secret(&secret).map_err(|error| SimulatorError::Certificate {
         reason: error.to_string(),
-    })?;
-    Ok(Signer::without_certificate(key))
+    })
 }

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
+use super::device::DeviceArgs;
 use super::image::ImageCommand;
 use super::image_set::ImageSetCommand;
 use super::later::Later;
@@ -82,6 +83,8 @@ pub(crate) enum Command {
     Run(Later<RunArgs>),
     /// List the boards and what their devices say
     Devices(Later<DevicesArgs>),
+    /// Look into one device, try it, repair it
+    Device(Later<DeviceArgs>),
     /// Check whether boards are ready to ship
     ReadyCheck(Later<ReadyCheckArgs>),
     /// Look into plans
@@ -402,6 +405,33 @@ pub(crate) enum SimCommand {
         seed: u64,
         /// The folder to write to; it must be new or empty
         #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Write the key that signs software for simulated devices, for `image pack`
+    #[command(after_help = "Example:\n  lineside sim make-key --out key.pem")]
+    MakeKey {
+        /// The seed of the bench
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+        /// The file to write; never one that is there already
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Write a capability file for one simulated device
+    #[command(
+        after_help = "Example:\n  lineside sim make-capability 5c01…b81c --allow appDevelopment --out development.cap"
+    )]
+    MakeCapability {
+        /// The device's id, whole
+        device: lineside_terms::DeviceId,
+        /// appDevelopment or fieldServicing; may be repeated
+        #[arg(long, value_name = "WORD", required = true, value_parser = ["appDevelopment", "fieldServicing"])]
+        allow: Vec<String>,
+        /// The seed of the bench
+        #[arg(long, value_name = "S", default_value_t = 1)]
+        seed: u64,
+        /// The file to write; never one that is there already
+        #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
     /// Ask a running simulated bench for the true state of its boards and what was asked of them

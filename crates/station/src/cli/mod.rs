@@ -2,7 +2,9 @@
 
 mod args;
 mod bench;
+mod choose;
 mod data;
+mod device;
 mod devices;
 mod doctor;
 mod exit;
@@ -40,6 +42,7 @@ pub(crate) fn main() -> Exit {
     let done = match cli.command {
         Command::Run(Later(args)) => run::run(&cli.global, &args, &printer),
         Command::Devices(Later(args)) => devices::run(&cli.global, &args, &printer),
+        Command::Device(Later(args)) => device::run(&cli.global, &args, &printer),
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),

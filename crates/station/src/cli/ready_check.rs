@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use lineside_device::Scope;
 use lineside_flow::interlock::{Check, Earlier, Expectation, Facts, OsRelease, RunFacts, judge};
-use lineside_link::BoardInfo;
 use lineside_runner::survey::{Found, Survey, look};
 use lineside_runner::{WallClock, program};
 use lineside_terms::{ComponentId, DeviceId, Digest, ImageId, Outcome, RunId, SlotPath, Told};
@@ -19,7 +18,7 @@ use super::args::{Global, ImageName, ReadyCheckArgs};
 use super::exit::Exit;
 use super::output::{Printer, Tone};
 use super::trouble::Trouble;
-use super::{bench, on_host_thread, records};
+use super::{bench, choose, on_host_thread, records};
 
 pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
@@ -29,7 +28,8 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
         } else {
             program::read_os_list(&args.os_list)?
         };
-        let boards = choose(bench.bench.list().await?, args)?;
+        let help = "Name one with --slot, or check every one with --all.";
+        let boards = choose::boards(bench.bench.list().await?, &args.slot, args.all, help)?;
         let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
         let survey = Survey {
             session: bench.session(wall_ms),
@@ -44,38 +44,6 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
         }
         Ok(if is_good { Exit::Good } else { Exit::NotGood })
     })?
-}
-
-/// The boards that are meant. Several attached and none named is not a choice.
-fn choose(boards: Vec<BoardInfo>, args: &ReadyCheckArgs) -> Result<Vec<BoardInfo>, Trouble> {
-    if !args.slot.is_empty() {
-        if let Some(slot) = args
-            .slot
-            .iter()
-            .find(|slot| !boards.iter().any(|board| board.slot == **slot))
-        {
-            // No fault of the station: exit codes say so.
-            let error = lineside_link::LinkError::NoBoard { slot: slot.clone() };
-            return Err(Trouble {
-                told: Told::of(&error),
-                exit: Exit::NotGood,
-            });
-        }
-        return Ok(boards
-            .into_iter()
-            .filter(|board| args.slot.contains(&board.slot))
-            .collect());
-    }
-    match boards.len() {
-        0 => Err(Trouble::no_board()),
-        1 => Ok(boards),
-        _ if args.all => Ok(boards),
-        many => Err(Trouble::usage(
-            "station.which-board",
-            &format!("{many} boards are attached and none is named"),
-            "Name one with --slot, or check every one with --all.",
-        )),
-    }
 }
 
 /// What the command line expects of one device. Images named without their component take the one that the device

@@ -4,6 +4,8 @@
 //! (`control.sock`), the certificate that clients must pin (`ca.pem`) and `simulated.json`, by which other Lineside
 //! processes know that sample plans may be packed for it. `ready` on standard output says that boards can be leased.
 
+mod make;
+
 use std::path::Path;
 use std::rc::Rc;
 
@@ -31,6 +33,16 @@ pub(crate) fn run(args: &SimArgs, printer: &Printer) -> Result<Exit, Trouble> {
             (Some(SimCommand::MakeImageSet { os, size, seed, out }), _) => {
                 make_image_set(os, size, *seed, out, printer)
             }
+            (Some(SimCommand::MakeKey { seed, out }), _) => make::key(*seed, out, printer),
+            (
+                Some(SimCommand::MakeCapability {
+                    device,
+                    allow,
+                    seed,
+                    out,
+                }),
+                _,
+            ) => make::capability(*device, allow, *seed, out, printer),
             (Some(SimCommand::Ask { dir, board }), _) => ask(dir, *board, printer).await,
             (None, Some(dir)) => serve(args, dir, printer).await,
             (None, None) => Err(Trouble::usage(

@@ -29,6 +29,8 @@ const OTHERS: &[&str] = &[
     "image-set-made",
     "open-intent",
     "finding",
+    "device-answer",
+    "supply-made",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 

@@ -1,0 +1,349 @@
+//! `lineside device …`: what an engineer does by hand, on one device or, where nothing is changed, on all.
+//!
+//! Every verb goes over a connection that has proven which device answers. What is sent to a device that is protected,
+//! is not the one that was named, or was not named although several are there, is nothing.
+
+mod args;
+mod hand;
+mod secret;
+mod show;
+mod task;
+mod verbs;
+
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
+use lineside_device::{Scope, Session, SessionConfig, Timeouts, boot};
+use lineside_flow::interlock::Protected;
+use lineside_image::{CapabilityRecord, Package};
+use lineside_link::{BoardInfo, Port};
+use lineside_protocol::rest::Secret;
+use lineside_runner::WallClock;
+use lineside_runner::survey::{Survey, look};
+use lineside_terms::{Blame, DeviceId, Effect, Epoch, SlotPath, Told};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::args::Global;
+use super::bench::{self, OpenBench};
+use super::exit::Exit;
+use super::output::{Printer, Tone};
+use super::trouble::Trouble;
+use super::{choose, on_host_thread};
+pub(crate) use args::DeviceArgs;
+use args::{Target, Verb};
+use hand::{Hand, told};
+use task::Input;
+
+/// Who has leased a board, for others.
+const HOLDER: &str = "lineside device";
+
+/// The list of protected devices, in the data folder.
+const PROTECTED_FILE: &str = "protected.txt";
+
+pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Result<Exit, Trouble> {
+    let (target, verb) = (&args.target, &args.verb);
+    let effect = task::effect(verb);
+    if target.all && (effect != Effect::Reads || task::out(verb).is_some()) {
+        return Err(Trouble::usage(
+            "device.not-for-all",
+            &format!("{} is not done to all devices at once", task::operation(verb)),
+            "Name one device with --slot or --id; a plan takes many through the same steps.",
+        ));
+    }
+    let input = task::prepare(verb)?;
+    let capability = target.capability.as_deref().map(capability).transpose()?;
+    let protected = protected(global, target)?;
+    if verbs::is_state_change(verb) {
+        return Err(state_change_refused());
+    }
+    on_host_thread(async {
+        let bench = bench::open(&global.bench).await?;
+        let boards = boards(&bench, target).await?;
+        if task::out(verb).is_some() && boards.len() > 1 {
+            return Err(Trouble::usage(
+                "device.not-for-all",
+                "one file cannot take the answers of several devices",
+                "Name one device with --slot or --id.",
+            ));
+        }
+        let work = Work {
+            bench: &bench,
+            session: session(&bench, target, capability.as_ref()),
+            patience: Duration::from_secs(target.timeout),
+            granted_to: capability.as_ref().map(|(_, device)| *device),
+            protected: (effect != Effect::Reads).then_some(&protected),
+            verb,
+            input: &input,
+        };
+        let done = join_all(boards.into_iter().map(|board| work.on(board))).await;
+        Ok(report(&done, verb, printer))
+    })?
+}
+
+/// How this station deals with locking by hand: it does not.
+fn state_change_refused() -> Trouble {
+    Trouble::new(
+        Exit::Refused,
+        Blame::Station,
+        "device.manual-refused",
+        "this station does not bring devices to another manufacturing state by hand",
+        "Let a plan do it: it proves the device first and keeps the proof. A plan with the steps ready-check, \
+         set-state and final-look is enough.",
+    )
+}
+
+/// A capability file, ready to go with requests, and the device that it is for.
+fn capability(path: &Path) -> Result<(Secret, DeviceId), Trouble> {
+    let bytes = task::bytes(path, "the capability file")?;
+    let package = Package::parse(&bytes).map_err(|error| Told::of(&error));
+    let record = package.and_then(|package| CapabilityRecord::of(&package).map_err(|error| Told::of(&error)));
+    let record = record.map_err(|told| Trouble {
+        told: Told {
+            message: format!("{} is no capability file: {}", path.display(), told.message),
+            ..told
+        },
+        exit: Exit::Refused,
+    })?;
+    Ok((Secret::new(STANDARD.encode(&bytes)), record.device))
+}
+
+/// The devices that nobody may write to. A list that cannot be read protects nobody, so it stops everything.
+fn protected(global: &Global, target: &Target) -> Result<Protected, Trouble> {
+    let default = global
+        .data
+        .clone()
+        .unwrap_or_else(lineside_link::data_folder)
+        .join(PROTECTED_FILE);
+    let path = match &target.protected {
+        Some(path) => path,
+        None if default.exists() => &default,
+        None => return Ok(Protected::default()),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Trouble::station(
+            "station.file",
+            &format!("the list of protected devices {} cannot be read", path.display()),
+            &error,
+        )
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    Protected::parse(text).map_err(|line| {
+        Trouble::new(
+            Exit::Refused,
+            Blame::Station,
+            "device.protected-list",
+            &format!("{}: line {line} does not begin with a device id", path.display()),
+            "Correct it: one device id a line, then a reason.",
+        )
+    })
+}
+
+fn session(bench: &OpenBench, target: &Target, capability: Option<&(Secret, DeviceId)>) -> SessionConfig {
+    let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
+    let patience = Duration::from_secs(target.timeout);
+    let usual = Timeouts::default();
+    SessionConfig {
+        capability: capability.map(|(file, _)| file.clone()),
+        timeouts: Timeouts {
+            stall: usual.stall.min(patience),
+            ..usual
+        },
+        ..bench.session(wall_ms)
+    }
+}
+
+/// The boards that are meant. Several attached and none named is not a choice.
+async fn boards(bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Trouble> {
+    let all = bench.bench.list().await?;
+    if target.id.is_empty() {
+        return choose::boards(all, &target.slot, target.all, "Name one with --slot or --id.");
+    }
+    let survey = Survey {
+        session: session(bench, target, None),
+        scope: Scope::OPEN,
+        patience: Duration::from_secs(target.timeout),
+        holder: HOLDER.to_owned(),
+    };
+    let found = look(&bench.bench, &bench.clock, all, &survey).await;
+    let mut meant: Vec<BoardInfo> = Vec::new();
+    for id in &target.id {
+        let wanted = id.to_ascii_lowercase();
+        let is_meant = |device: &DeviceId| {
+            let device = device.to_string();
+            device.starts_with(&wanted) || device.ends_with(&wanted)
+        };
+        let mut same = found
+            .iter()
+            .filter(|found| found.facts.as_ref().is_ok_and(|facts| is_meant(&facts.device)));
+        match (same.next(), same.next()) {
+            (Some(found), None) => {
+                if !meant.iter().any(|board| board.slot == found.board.slot) {
+                    meant.push(found.board.clone());
+                }
+            }
+            (None, _) => {
+                return Err(Trouble::new(
+                    Exit::NotGood,
+                    Blame::Board,
+                    "device.no-such-device",
+                    &format!("no device that answers has the id `{}`", id.escape_default()),
+                    "Run `lineside devices --verbose` to see who is there.",
+                ));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Trouble::usage(
+                    "device.which-device",
+                    &format!("several devices have an id like `{}`", id.escape_default()),
+                    "Give more of its digits.",
+                ));
+            }
+        }
+    }
+    let wanted = |board: &BoardInfo| target.slot.contains(&board.slot);
+    let named = found.into_iter().map(|found| found.board).filter(wanted);
+    meant.extend(named.collect::<Vec<_>>());
+    Ok(meant)
+}
+
+/// Everything that is the same for all boards of one command.
+struct Work<'a> {
+    bench: &'a OpenBench,
+    session: SessionConfig,
+    patience: Duration,
+    granted_to: Option<DeviceId>,
+    protected: Option<&'a Protected>,
+    verb: &'a Verb,
+    input: &'a Input,
+}
+
+/// What came of it at one board.
+struct Done {
+    slot: SlotPath,
+    device: Option<DeviceId>,
+    answer: Result<Value, Told>,
+}
+
+impl Work<'_> {
+    async fn on(&self, board: BoardInfo) -> Done {
+        let mut device = None;
+        let answer = self.attempt(&board, &mut device).await;
+        Done {
+            slot: board.slot,
+            device,
+            answer,
+        }
+    }
+
+    async fn attempt(&self, board: &BoardInfo, device: &mut Option<DeviceId>) -> Result<Value, Told> {
+        let of = |error: &dyn lineside_terms::Explain| Told::of(error);
+        let bench = Rc::clone(&self.bench.bench);
+        let mut leased = bench
+            .lease(&board.slot, HOLDER)
+            .await
+            .map_err(|error| of(&error))?;
+        let wire = leased.open(Port::Service).map_err(|error| of(&error))?;
+        let session = Session::new(wire, self.bench.clock.clone(), self.session.clone());
+        let session = session.map_err(|error| of(&error))?;
+        let verified = boot::wait_responsive(session, Epoch(0), None, self.patience).await;
+        let mut hand = Hand::new(verified.map_err(|(_, error)| of(&error))?);
+        *device = Some(hand.id());
+        let answer = match self.check(&hand.id()) {
+            Ok(()) => verbs::perform(&mut hand, self.verb, self.input).await,
+            Err(told) => Err(told),
+        };
+        hand.done().await;
+        answer
+    }
+
+    /// What stands against doing it to this device.
+    fn check(&self, device: &DeviceId) -> Result<(), Told> {
+        if let Some(protected) = self.protected {
+            protected.check(device).map_err(|error| Told::of(&error))?;
+        }
+        match self.granted_to {
+            Some(other) if other != *device => Err(told(
+                "device.capability-for-another",
+                format!("the capability file is for device {}", other.short()),
+                "Fetch the file that was made for this device; nothing was sent.",
+                Blame::Supply,
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One object of `--json`.
+#[derive(Serialize)]
+struct Object<'a> {
+    version: u32,
+    kind: &'static str,
+    slot: &'a SlotPath,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceId>,
+    operation: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Told>,
+}
+
+/// Tells what came of it: one device plainly, several in one table.
+fn report(all: &[Done], verb: &Verb, printer: &Printer) -> Exit {
+    let operation = task::operation(verb).to_string();
+    let mut table = Vec::new();
+    for done in all {
+        printer.object(&Object {
+            version: 1,
+            kind: "device-answer",
+            slot: &done.slot,
+            device: done.device,
+            operation: operation.clone(),
+            answer: done.answer.as_ref().ok(),
+            error: done.answer.as_ref().err(),
+        });
+        let Ok(answer) = &done.answer else { continue };
+        let rows = show::rows(answer);
+        if all.len() == 1 {
+            printer.result(&show::lines(&rows));
+            continue;
+        }
+        let device = done.device.map_or_else(String::new, |device| device.short());
+        for row in rows {
+            let mut line = vec![("slot".to_owned(), done.slot.to_string())];
+            line.push(("device".to_owned(), device.clone()));
+            line.extend(row.into_iter().filter(|(name, _)| name != "device"));
+            table.push(line);
+        }
+    }
+    if !table.is_empty() {
+        printer.result(&show::columns(&table));
+    }
+    let failed: Vec<(&Done, &Told)> = all
+        .iter()
+        .filter_map(|done| Some((done, done.answer.as_ref().err()?)))
+        .collect();
+    for (done, error) in &failed {
+        let device = done
+            .device
+            .map_or_else(String::new, |device| format!(" ({})", device.short()));
+        printer.note(&format!(
+            "{} slot {}{device}: {}\n  code:   {}\n  blame:  {}\n  remedy: {}",
+            Tone::Bad.paint("error:"),
+            done.slot,
+            error.message,
+            error.code,
+            error.blame,
+            error.help
+        ));
+    }
+    if failed.is_empty() {
+        Exit::Good
+    } else {
+        Exit::NotGood
+    }
+}

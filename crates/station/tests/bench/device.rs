@@ -1,0 +1,388 @@
+//! What an engineer does by hand: each verb, and each with what stands against it.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::command::{Done, Lineside};
+use crate::floor::Floor;
+use crate::sim::Sim;
+
+/// A floor with a bench, with commands on it.
+struct Bench<'a> {
+    floor: &'a Floor,
+}
+
+impl Bench<'_> {
+    fn device(&self, words: &str) -> Done {
+        self.floor.run(&format!("device {words} --bench at:bench"))
+    }
+
+    /// What one device answered.
+    #[track_caller]
+    fn answer(&self, words: &str) -> Value {
+        let object = self.device(&format!("{words} --json")).exits(0).object();
+        assert_eq!(
+            (&object["version"], &object["kind"]),
+            (&1.into(), &"device-answer".into())
+        );
+        object["answer"].clone()
+    }
+
+    /// The code of what stood against it, by both ways of telling.
+    #[track_caller]
+    fn refused(&self, words: &str, exit: i32, code: &str) {
+        let done = self.device(&format!("{words} --json")).exits(exit);
+        assert!(done.stderr.contains(&format!("\n  code:   {code}\n")), "{done:?}");
+        assert!(done.stderr.contains("\n  remedy: "), "{done:?}");
+        assert_eq!(done.object()["error"]["code"], code, "{done:?}");
+    }
+
+    fn id(&self, slot: &str) -> String {
+        self.answer(&format!("id --slot {slot}"))["device"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
+    /// A capability file for the device in a slot.
+    fn capability(&self, slot: &str, allow: &str, out: &str) {
+        let id = self.id(slot);
+        self.floor
+            .run(&format!("sim make-capability {id} --allow {allow} --out {out}"))
+            .exits(0);
+    }
+
+    fn package(&self, folder: &str, out: &str) {
+        if !self.floor.at("key.pem").exists() {
+            self.floor.run("sim make-key --out key.pem").exits(0);
+        }
+        let words = format!("image pack plans/thermostat/{folder} --key key.pem --out {out}");
+        self.floor.run(&words).exits(0);
+    }
+}
+
+#[test]
+fn reads_answer_for_one_and_for_all() {
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 2);
+    let bench = Bench { floor: &floor };
+    for (words, field) in [
+        ("status", "manufacturingState"),
+        ("id", "device"),
+        ("os-version", "osversion"),
+        ("security-state", "securityState"),
+        ("images --full", "components"),
+        ("abi", "ApplicationRuntime"),
+        ("capabilities", "capabilities"),
+        ("manufacturing-state show", "manufacturingState"),
+        ("app status", "applications"),
+        ("app quota", "applications"),
+        ("wifi list", "values"),
+        ("wifi scan", "values"),
+        ("wifi status", "wpa_state"),
+        ("wifi diagnostics", "values"),
+        ("network status", "networkTimeSync"),
+        ("network interfaces", "interfaces"),
+        ("network firewall", "rules"),
+        ("network proxy show", "isConfigured"),
+        ("certificate list", "identifiers"),
+        ("certificate space", "AvailableSpace"),
+    ] {
+        let all = bench.device(&format!("{words} --all --json")).exits(0).objects();
+        assert_eq!(all.len(), 2, "{words}");
+        for object in &all {
+            assert!(!object["answer"][field].is_null(), "{words}: {object}");
+        }
+        let one = bench.device(&format!("{words} --slot 1113")).exits(0);
+        assert!(!one.stdout.trim().is_empty() && one.stderr.is_empty(), "{one:?}");
+    }
+    let table = bench.device("status --all").exits(0);
+    let lines: Vec<&str> = table.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{table:?}");
+    assert!(
+        lines[0].starts_with("slot  device") && lines[1].starts_with("1113"),
+        "{table:?}"
+    );
+}
+
+#[test]
+fn a_device_must_be_named_where_several_are() {
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 2);
+    let bench = Bench { floor: &floor };
+    bench.refused("status", 2, "station.which-board");
+    bench.refused("status --slot 9999", 1, "link.no-board");
+    bench.refused("status --id 0123456789abcdef", 1, "device.no-such-device");
+    let id = bench.id("1123");
+    for part in [&id[..], &id[..12], &id[120..], &id[..12].to_uppercase()] {
+        assert_eq!(bench.answer(&format!("id --id {part}"))["device"], id.as_str());
+    }
+    for write in [
+        "restart",
+        "wifi add guests",
+        "sideload delete --everything",
+        "error-report clear",
+        "manufacturing-state update DeviceComplete --who 17 --why test --confirm 01234567",
+        "log --out log.bin",
+    ] {
+        bench.refused(&format!("{write} --all"), 2, "device.not-for-all");
+    }
+    assert_eq!((sim.count(0, "writes"), sim.count(1, "writes")), (0, 0));
+}
+
+#[test]
+fn software_is_put_on_run_and_taken_off() {
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 2);
+    let bench = Bench { floor: &floor };
+    let here = "--slot 1113";
+    bench.package("application", "a.imagepackage");
+    let told = bench.answer(&format!("sideload deploy a.imagepackage {here}"));
+    assert_eq!(told["installed"], "SampleThermostat");
+    let status = bench.answer(&format!("app status {here}"));
+    assert_eq!(status["applications"][0]["state"], "running");
+    assert!(bench.answer(&format!("app quota {here}"))["applications"][0]["LimitKB"].is_number());
+
+    bench.refused(&format!("app stop {here}"), 1, "device.http-403");
+    bench.capability("1113", "appDevelopment", "development.cap");
+    let by = format!("{here} --capability development.cap");
+    assert_eq!(
+        bench.answer(&format!("capabilities {by}"))["capabilities"][0],
+        "appDevelopment"
+    );
+    assert_eq!(bench.answer(&format!("app stop {by}"))["state"], "stopped");
+    assert_eq!(bench.answer(&format!("app start {by}"))["state"], "running");
+    assert!(bench.answer(&format!("app memory {by}"))["memoryStats"].is_object());
+    // There is no debugger on this device.
+    bench.refused(&format!("app debug {by}"), 1, "device.http-409");
+    assert_eq!(
+        bench.answer(&format!("capabilities {here}"))["capabilities"],
+        Value::Array(vec![])
+    );
+    bench.refused(
+        "app stop --slot 1123 --capability development.cap",
+        1,
+        "device.capability-for-another",
+    );
+
+    let component = told["component"].as_str().unwrap();
+    let deleted = bench.answer(&format!("sideload delete --component {component} {here}"));
+    assert_eq!(deleted["deleted"][0]["wasThere"], true);
+    let deleted = bench.answer(&format!("sideload delete --component {component} {here}"));
+    assert_eq!(deleted["deleted"][0]["wasThere"], false);
+    bench.refused(&format!("app start {by}"), 1, "device.no-application");
+
+    bench.package("application", "b.imagepackage");
+    bench.package("test-application", "t.imagepackage");
+    for package in ["b", "t"] {
+        bench.answer(&format!(
+            "sideload deploy {package}.imagepackage --manual-start {here}"
+        ));
+    }
+    bench.refused(&format!("app start {by}"), 1, "device.which-application");
+    let deleted = bench.answer(&format!(
+        "sideload delete --everything --except {component} {here}"
+    ));
+    assert_eq!(deleted["deleted"].as_array().unwrap().len(), 1);
+    let left = bench.answer(&format!("images {here}"));
+    assert_eq!(left["components"][0]["component"], component);
+}
+
+#[test]
+fn wrong_files_are_refused_before_anything_is_sent() {
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 1);
+    let bench = Bench { floor: &floor };
+    floor.write("text", "no package");
+    bench.refused("sideload deploy text", 4, "image.malformed");
+    bench.refused("sideload deploy nowhere", 3, "station.file");
+    bench.capability("1113", "appDevelopment", "development.cap");
+    bench.refused("sideload deploy development.cap", 4, "device.not-for-sideload");
+    bench.refused("status --capability text", 4, "image.malformed");
+    bench.package("application", "a.imagepackage");
+    bench.refused("status --capability a.imagepackage", 4, "image.capability");
+    bench.refused("log --out text", 2, "station.file-exists");
+    bench.refused(
+        "certificate add radius --root-ca --public nowhere",
+        3,
+        "station.file",
+    );
+    assert_eq!(sim.count(0, "writes"), 0);
+}
+
+#[test]
+fn parameters_over_their_limits_are_refused_before_anything_is_sent() {
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 1);
+    let bench = Bench { floor: &floor };
+    let long = |length: usize| "x".repeat(length);
+    floor.write("short", long(7));
+    floor.write("long", long(64));
+    floor.write("cert", long(8193));
+    for words in [
+        format!("wifi add {}", long(33)),
+        format!("wifi add a --name {}", long(17)),
+        "wifi add a --psk-from file:short".to_owned(),
+        "wifi add a --psk-from file:long".to_owned(),
+        format!("wifi add a --client-cert {}", long(17)),
+        format!("wifi add a --client-cert c --client-id {}", long(255)),
+        "wifi add a --root-ca a/b".to_owned(),
+        format!("network proxy set {} 1", long(256)),
+        format!(
+            "network proxy set a 1 --username {} --password-from file:short",
+            long(64)
+        ),
+        "network proxy set a 1 --username a --password-from file:long".to_owned(),
+        "network change eth0 --hardware-address 00".to_owned(),
+        "certificate add radius --root-ca --public cert".to_owned(),
+        format!("certificate show {}", long(17)),
+        "certificate delete ..".to_owned(),
+    ] {
+        bench.refused(&words, 2, "device.parameter");
+    }
+    assert_eq!(sim.count(0, "writes"), 0);
+    // At their limits the device itself decides.
+    floor.write("psk", long(63));
+    let words = format!("wifi add {} --name {} --psk-from file:psk", long(32), long(16));
+    assert_eq!(bench.answer(&words)["ssid"], long(32));
+}
+
+#[test]
+fn wifi_networks_come_and_go_and_keys_are_never_seen() {
+    const KEY: &str = "planted-passphrase";
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 1);
+    let bench = Bench { floor: &floor };
+    let add = "device wifi add elsewhere --name floor --bench at:bench";
+    floor.write("psk", format!("{KEY}\n"));
+    for (from, expected) in [
+        ("file:psk", 0),
+        ("env:FACTORY_PSK", 0),
+        ("env:NOWHERE", 2),
+        (KEY, 2),
+    ] {
+        let words = format!("{add} --psk-from {from} --json");
+        let done = Lineside::new(floor.path(), words.split_whitespace())
+            .env("FACTORY_PSK", KEY)
+            .done()
+            .exits(expected);
+        if from != KEY {
+            done.never_says(KEY);
+        }
+        if expected == 0 {
+            let list = bench.answer("wifi list");
+            assert_eq!(list["values"][0]["securityState"], "psk");
+            let disabled = bench.answer("wifi disable elsewhere");
+            assert_eq!(disabled["configState"], "disabled");
+            assert_eq!(bench.answer("wifi enable 0")["configState"], "enabled");
+            assert_eq!(bench.answer("wifi delete 0")["ssid"], "elsewhere");
+        }
+    }
+    bench.refused("wifi delete elsewhere", 1, "device.which-network");
+    assert_eq!(bench.answer("wifi reload")["done"], "reloaded");
+    assert_eq!(bench.answer("network change wlan0 --down")["interfaceUp"], false);
+    bench.refused("wifi list", 1, "device.http-500");
+}
+
+#[test]
+fn proxy_and_certificates_are_stored_and_removed() {
+    const PASSWORD: &str = "planted-password";
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 1);
+    let bench = Bench { floor: &floor };
+    floor.write("password", PASSWORD);
+    let set =
+        bench.device("network proxy set proxy.example.com 3128 --username u --password-from file:password");
+    set.exits(0).never_says(PASSWORD);
+    let proxy = bench.device("network proxy show --json").exits(0);
+    proxy.never_says(PASSWORD);
+    assert_eq!(proxy.object()["answer"]["username"], "u");
+    bench.answer("network proxy delete");
+    assert_eq!(bench.answer("network proxy show")["isConfigured"], false);
+
+    fs::copy(floor.at("bench/ca.pem"), floor.at("ca.pem")).unwrap();
+    let told = bench.answer("certificate add radius --root-ca --public ca.pem");
+    assert_eq!(told["id"], "radius");
+    assert_eq!(bench.answer("certificate list")["identifiers"][0], "radius");
+    assert!(bench.answer("certificate show radius")["subjectName"].is_string());
+    bench.answer("certificate delete radius");
+    bench.refused("certificate delete radius", 1, "device.http-404");
+    assert!(sim.count(0, "writes") > 0);
+}
+
+#[test]
+fn logs_are_saved_and_a_restart_is_waited_for() {
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 1);
+    let bench = Bench { floor: &floor };
+    let told = bench.answer("log --out device.log");
+    assert_eq!(
+        fs::metadata(floor.at("device.log")).unwrap().len(),
+        told["bytes"].as_u64().unwrap()
+    );
+    let before = bench.answer("error-report get --out before.bin")["bytes"].as_u64();
+    bench.answer("error-report clear");
+    let after = bench.answer("error-report get --out after.bin")["bytes"].as_u64();
+    assert!(after < before, "{after:?} {before:?}");
+    assert!(bench.answer("restart")["uptime"].as_u64().unwrap() < 30);
+}
+
+#[test]
+fn a_protected_device_is_never_written_to() {
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 2);
+    let bench = Bench { floor: &floor };
+    let id = bench.id("1113");
+    fs::create_dir(floor.at("d")).unwrap();
+    floor.write("d/protected.txt", format!("{id} golden unit\n"));
+    bench.refused("restart --slot 1113 --data d", 1, "interlock.protected");
+    assert_eq!(sim.count(0, "writes"), 0);
+    bench.answer("status --slot 1113 --data d");
+    bench.answer("error-report clear --slot 1123 --data d");
+    floor.write("list", "nonsense");
+    bench.refused("restart --slot 1123 --protected list", 4, "device.protected-list");
+    bench.refused("restart --slot 1123 --protected nowhere", 3, "station.file");
+}
+
+#[test]
+fn a_locked_device_says_little_and_opens_with_a_capability_file() {
+    let floor = Floor::new();
+    let sim = Sim::start_with(&floor, 1, "--state DeviceComplete");
+    let bench = Bench { floor: &floor };
+    assert_eq!(bench.answer("status")["manufacturingState"], "DeviceComplete");
+    for words in [
+        "images",
+        "wifi list",
+        "log --out log.bin",
+        "restart",
+        "certificate list",
+    ] {
+        bench.refused(words, 1, "device.http-403");
+    }
+    assert!(!floor.at("log.bin").exists());
+    bench.capability("1113", "fieldServicing", "servicing.cap");
+    bench.answer("images --capability servicing.cap");
+    let words = "manufacturing-state update DeviceComplete --who 17 --why test --confirm 01234567";
+    bench.refused(words, 4, "device.manual-refused");
+    sim.assert_untouched(0, "DeviceComplete");
+}
+
+#[test]
+fn a_device_that_goes_in_mid_command_is_told() {
+    let floor = Floor::new();
+    floor.write(
+        "faults.json",
+        r#"{"faults": [
+            {"board": 0, "when": {"request": {"operation": "GET /images"}}, "what": {"unplug": {}}},
+            {"board": 1, "when": {"request": {"operation": "GET /images", "times": 0}}, "what": "not-json"}
+        ]}"#,
+    );
+    let _sim = Sim::start_with(&floor, 3, "--faults faults.json");
+    let bench = Bench { floor: &floor };
+    let done = bench.device("images --all --timeout 2 --json").exits(1);
+    let objects = done.objects();
+    assert!(objects[0]["error"]["code"].is_string(), "{done:?}");
+    assert_eq!(objects[1]["error"]["code"], "rest.answer-not-json", "{done:?}");
+    assert!(objects[2]["answer"].is_object(), "{done:?}");
+}
