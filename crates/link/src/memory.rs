@@ -9,6 +9,8 @@ use crate::{LineSettings, LinkError, Wire};
 #[derive(Debug, Default)]
 struct Way {
     bytes: VecDeque<u8>,
+    /// Settings that the writer changed to when so many of the bytes had been written.
+    changes: VecDeque<(usize, LineSettings)>,
     reader: Option<Waker>,
     writer: Option<Waker>,
     /// Both ends know: one of them was dropped.
@@ -27,6 +29,12 @@ impl Pipe {
         self.ways[index]
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set(&self, end: usize, settings: LineSettings) {
+        *self.settings[end]
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = settings;
     }
 }
 
@@ -58,7 +66,7 @@ pub fn pair(capacity: usize) -> (MemoryWire, MemoryWire) {
 }
 
 impl MemoryWire {
-    /// What the other end has configured, for those who model baud rates.
+    /// What the other end had configured for the bytes that are read next, for those who model baud rates.
     pub fn peer_settings(&self) -> LineSettings {
         *self.pipe.settings[1 - self.end]
             .lock()
@@ -76,12 +84,23 @@ impl Wire for MemoryWire {
             way.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        let count = into.len().min(way.bytes.len());
+        let until = way.changes.front().map_or(usize::MAX, |(bytes, _)| *bytes);
+        let count = into.len().min(way.bytes.len()).min(until);
         for (to, byte) in into.iter_mut().zip(way.bytes.drain(..count)) {
             *to = byte;
         }
+        for (bytes, _) in &mut way.changes {
+            *bytes -= count;
+        }
+        let mut changed = None;
+        while let Some((_, settings)) = way.changes.pop_front_if(|(bytes, _)| *bytes == 0) {
+            changed = Some(settings);
+        }
         let writer = way.writer.take();
         drop(way);
+        if let Some(settings) = changed {
+            self.pipe.set(1 - self.end, settings);
+        }
         writer.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(count))
     }
@@ -104,9 +123,14 @@ impl Wire for MemoryWire {
     }
 
     fn configure(&mut self, settings: LineSettings) -> Result<(), LinkError> {
-        *self.pipe.settings[self.end]
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = settings;
+        let mut way = self.pipe.way(self.end);
+        let before = way.bytes.len();
+        if before > 0 {
+            way.changes.push_back((before, settings));
+        } else {
+            drop(way);
+            self.pipe.set(self.end, settings);
+        }
         Ok(())
     }
 }
@@ -151,5 +175,22 @@ mod tests {
         let ((), (got, error)) = block_on(join(send, receive));
         assert_eq!(got, sent);
         assert_eq!(error, LinkError::Departed);
+    }
+
+    #[test]
+    fn settings_change_behind_the_bytes_that_were_written_before() {
+        let (mut near, mut far) = pair(100);
+        near.configure(LineSettings::CONSOLE).unwrap();
+        assert_eq!(far.peer_settings(), LineSettings::CONSOLE);
+        block_on(async {
+            write_all(&mut near, b"slow").await.unwrap();
+            near.configure(LineSettings::SERVICE).unwrap();
+            write_all(&mut near, b"quick").await.unwrap();
+            let mut buffer = [0; 50];
+            assert_eq!(far.peer_settings(), LineSettings::CONSOLE);
+            assert_eq!(read_some(&mut far, &mut buffer).await, Ok(4));
+            assert_eq!(far.peer_settings(), LineSettings::SERVICE);
+            assert_eq!(read_some(&mut far, &mut buffer).await, Ok(5));
+        });
     }
 }

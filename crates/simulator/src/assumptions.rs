@@ -1,5 +1,6 @@
 //! What no source tells and a world can be switched to, so that clients are shown to survive either answer.
 
+use lineside_protocol::recovery::device::Manners;
 use lineside_protocol::rest::assume::{
     self, DeletePolicy, DiagnosticsOfUnknown, LockTime, RefusalBody, TlsOffer, Transitions,
 };
@@ -28,6 +29,8 @@ pub struct Assumptions {
     pub most_networks: usize,
     /// A restart drops what is staged: REST-A45.
     pub restart_drops_staged: bool,
+    /// How devices behave in recovery.
+    pub recovery: Manners,
     /// Room for images of the customer in bytes; not published (`image-package.md` 14, item 14).
     pub image_space: u64,
 }
@@ -45,6 +48,7 @@ impl Default for Assumptions {
             diagnostics_of_unknown: DiagnosticsOfUnknown::default(),
             most_networks: assume::MOST_NETWORKS,
             restart_drops_staged: assume::RESTART_DROPS_STAGED,
+            recovery: Manners::default(),
             image_space: crate::assume::IMAGE_SPACE,
         }
     }

@@ -165,7 +165,8 @@ impl BoardState {
             moved |= chip.discard_output();
         }
         *is_abandoned |= was_open && !service.has_wire();
-        moved |= console.pump_inward(cx, now, lateness, |_| {});
+        console.configure(chip.console_settings());
+        moved |= console.pump_inward(cx, now, lateness, |bytes| chip.receive_console(bytes, now));
         if console.has_wire() {
             moved |= console.pump_outward(cx, now, lateness, chip.console());
         } else {

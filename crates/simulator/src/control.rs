@@ -112,7 +112,10 @@ pub struct BoardTruth {
     pub device_id: DeviceId,
     /// Its true state.
     pub state: ManufacturingState,
-    /// The OS that it runs.
+    /// True when it has no software: only a recovery helps.
+    #[serde(default)]
+    pub is_blank: bool,
+    /// The OS that it runs, or ran last.
     pub os: OsProfile,
     /// Capabilities in force without any session.
     pub capabilities: Vec<Capability>,
@@ -176,6 +179,7 @@ impl World {
             leased_by: state.lease.as_ref().map(|lease| lease.holder.clone()),
             device_id: firmware.id(),
             state: firmware.state(),
+            is_blank: firmware.is_blank(),
             os: firmware.os(),
             capabilities: firmware.capabilities(),
             images: images

@@ -29,6 +29,14 @@ pub struct Counters {
     pub installs: u64,
     /// Images deleted.
     pub deletes: u64,
+    /// Resets with the strap high.
+    pub recoveries_begun: u64,
+    /// Recoveries that were brought to their end.
+    pub recoveries: u64,
+    /// Recoveries that the device gave up.
+    pub recoveries_failed: u64,
+    /// Times that flash was erased.
+    pub erases: u64,
     /// Boots, the first one included.
     pub boots: u64,
     /// TLS handshakes that were completed.

@@ -11,6 +11,8 @@
 
 use std::time::Duration;
 
+use lineside_protocol::recovery::ErrorCode as RecoveryCode;
+use lineside_protocol::recovery::device::Stage;
 use lineside_protocol::rest::Operation;
 use lineside_terms::Instant;
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,26 @@ pub enum When {
         #[serde(default = "one")]
         times: u64,
     },
+    /// The chip is reset with the strap high: it begins a recovery.
+    Recovery {
+        /// Which one.
+        #[serde(default = "one")]
+        nth: u64,
+        /// How often from there.
+        #[serde(default = "one")]
+        times: u64,
+    },
+    /// A recovery comes to this stage.
+    RecoveryStage {
+        /// Which stage.
+        stage: RecoveryStage,
+        /// Which time that it comes there.
+        #[serde(default = "one")]
+        nth: u64,
+        /// How often from there.
+        #[serde(default = "one")]
+        times: u64,
+    },
     /// This many bytes have come in on the service wire.
     AfterBytes {
         /// How many.
@@ -82,6 +104,52 @@ pub enum When {
         /// Milliseconds.
         ms: u64,
     },
+}
+
+/// How far a recovery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoveryStage {
+    /// The ROM waits for a bootloader.
+    Rom,
+    /// The bootloader runs.
+    Bootloader,
+    /// The recovery application runs, and flash is as it was.
+    Application,
+    /// Flash is being erased.
+    Erasing,
+    /// Manifest and images are fetched and written.
+    Writing,
+    /// The last tables are written.
+    Finishing,
+    /// Everything is written, and the chip waits for its reset.
+    Done,
+}
+
+impl RecoveryStage {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Rom,
+        Self::Bootloader,
+        Self::Application,
+        Self::Erasing,
+        Self::Writing,
+        Self::Finishing,
+        Self::Done,
+    ];
+
+    pub(crate) const fn of(stage: Stage) -> Option<Self> {
+        Some(match stage {
+            Stage::Rom => Self::Rom,
+            Stage::Bootloader => Self::Bootloader,
+            Stage::Application => Self::Application,
+            Stage::Erasing => Self::Erasing,
+            Stage::Writing => Self::Writing,
+            Stage::Finishing => Self::Finishing,
+            Stage::Done => Self::Done,
+            Stage::Failed => return None,
+        })
+    }
 }
 
 const fn one() -> u64 {
@@ -150,6 +218,21 @@ pub enum What {
         /// The other board, counted from 0.
         of: usize,
     },
+    /// A recovery is given up with this error of category 39 (`chip-to-pc-and-recovery.md` 5.8): at the beginning of a
+    /// recovery this means when a device may notice it, at a stage at once. 117 is not fatal.
+    RecoveryError {
+        /// The number.
+        code: u32,
+    },
+    /// At the beginning of a recovery: the device's high speed is another than it says.
+    RecoverySwitchFails,
+    /// The recovery hangs: nothing more is said until the next reset.
+    RecoveryHang,
+    /// From now on the line of the recovery damages one byte in so many, in both directions, until the next reset.
+    RecoveryNoise {
+        /// In how many; 0 for none.
+        one_in: u64,
+    },
     /// An OS update from the cloud begins: sideloading is refused until the next restart.
     UpdateInProgress,
 }
@@ -188,6 +271,13 @@ impl Fault {
                     ),
                 });
             }
+        }
+        if let What::RecoveryError { code } = self.what
+            && RecoveryCode::recovery(code).name().is_none()
+        {
+            return Err(SimulatorError::BadConfig {
+                reason: format!("no device gives up a recovery with 39.{code}"),
+            });
         }
         let named = match self.what {
             What::Swap { with } => Some(with),
@@ -281,6 +371,22 @@ impl Faults {
     pub(crate) fn at_boot(&mut self) -> Vec<What> {
         self.due(|armed| match armed.when {
             When::Boot { nth, times } => armed.is_due(nth, times),
+            _ => false,
+        })
+    }
+
+    /// What happens at this beginning of a recovery.
+    pub(crate) fn at_recovery(&mut self) -> Vec<What> {
+        self.due(|armed| match armed.when {
+            When::Recovery { nth, times } => armed.is_due(nth, times),
+            _ => false,
+        })
+    }
+
+    /// What happens when a recovery comes to this stage.
+    pub(crate) fn at_recovery_stage(&mut self, reached: RecoveryStage) -> Vec<What> {
+        self.due(|armed| match armed.when {
+            When::RecoveryStage { stage, nth, times } if stage == reached => armed.is_due(nth, times),
             _ => false,
         })
     }

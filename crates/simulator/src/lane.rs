@@ -105,6 +105,11 @@ impl Lane {
         }
     }
 
+    /// Changes the chip's settings. What is on its way goes on as it began.
+    pub(crate) const fn configure(&mut self, settings: LineSettings) {
+        self.settings = settings;
+    }
+
     /// Opens the host's end, in place of one that was dropped.
     ///
     /// # Errors
@@ -163,7 +168,6 @@ impl Lane {
     ) -> bool {
         let mut moved = false;
         let per_byte = self.per_byte();
-        let fits = self.settings_fit();
         loop {
             let mut was_ready = false;
             if let Some(done) = self.inward.done_at {
@@ -179,6 +183,8 @@ impl Lane {
                 let bytes: Vec<u8> = self.inward.bytes.drain(..).collect();
                 deliver(&bytes);
             }
+            // Each piece was sent with the settings of its time.
+            let fits = self.settings_fit();
             let Some(wire) = &mut self.wire else { return moved };
             let mut chunk = [0; CHUNK];
             match wire.poll_read(cx, &mut chunk) {

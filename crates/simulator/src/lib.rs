@@ -46,7 +46,7 @@ pub use bench::BenchHandle;
 pub use chip::{BodyKind, BootMode, Chip, ChipConfig, ChipEvent, Request, Response};
 pub use counters::Counters;
 pub use error::SimulatorError;
-pub use faults::{Fault, FaultScript, What, When};
+pub use faults::{Fault, FaultScript, RecoveryStage, What, When};
 pub use firmware::{Firmware, FirmwareConfig, GDBSERVER, WritesExpected};
 pub use image_set::SetSize;
 pub use lane::Lateness;

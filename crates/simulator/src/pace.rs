@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lineside_protocol::recovery::device as recovery;
 use serde::{Deserialize, Serialize};
 
 use crate::assume;
@@ -76,6 +77,8 @@ pub struct DeviceTimes {
     pub application_start: Duration,
     /// From the end of an application until the OS starts it again.
     pub application_restart: Duration,
+    /// All of a recovery.
+    pub recovery: recovery::Times,
 }
 
 impl DeviceTimes {
@@ -94,6 +97,7 @@ impl DeviceTimes {
         wifi_step: Duration::from_millis(1500),
         application_start: Duration::from_millis(300),
         application_restart: assume::APPLICATION_RESTART,
+        recovery: recovery::Times::REAL,
     };
 
     /// Some milliseconds for what a client must be seen to wait for, nothing for the rest.
@@ -110,5 +114,14 @@ impl DeviceTimes {
         wifi_step: Duration::from_millis(15),
         application_start: Duration::from_millis(2),
         application_restart: Duration::from_millis(20),
+        recovery: recovery::Times {
+            rom: Duration::from_millis(5),
+            bootloader: Duration::from_millis(4),
+            application: Duration::from_millis(4),
+            turn_around: Duration::ZERO,
+            erase: Duration::from_millis(40),
+            piece: Duration::ZERO,
+            finish: Duration::from_millis(5),
+        },
     };
 }

@@ -106,6 +106,9 @@ pub const ROM_SILENCE: Duration = Duration::from_millis(500);
 /// **A-10**: the ROM that has refused a file asks again. So many requests mean that, even when its word was not heard.
 pub const ROM_ASKS_AGAIN: u32 = 2;
 
+/// **A-25** (`chip-to-pc-and-recovery.md` 5.10): the manufacturing state survives a recovery, because it is in fuses.
+pub const STATE_SURVIVES: bool = true;
+
 /// **A-29** (`chip-to-pc-and-recovery.md` 4; what the vendor's devices do is not told): a device whose manufacturing is
 /// complete refuses recovery with UnauthorizedAccess (39.151) when it has no capability for it, before the erase.
 pub const COMPLETE_REFUSES: bool = true;

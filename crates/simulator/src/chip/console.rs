@@ -14,8 +14,3 @@ pub(super) fn boot_lines(seed: &Seed, id: DeviceId, draws: &mut Draws) -> Vec<u8
     )
     .into_bytes()
 }
-
-/// What the ROM prints in recovery; it goes on to ask for a boot loader, which this simulation does not take yet.
-pub(super) fn recovery_banner() -> Vec<u8> {
-    b"RECOVERY\r\n0000362000008A01020A00008FC8C833\r\nC".to_vec()
-}

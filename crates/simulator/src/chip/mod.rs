@@ -7,6 +7,7 @@
 
 mod console;
 mod http;
+mod recovery;
 mod run;
 mod session;
 mod stack;
@@ -15,6 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use lineside_link::LineSettings;
 use lineside_protocol::rest::http::PORT;
 use lineside_terms::{DeviceId, Instant, ManufacturingState};
 
@@ -27,6 +29,7 @@ use crate::supplies::Supplies;
 use crate::{Air, Assumptions, OsProfile, SimulatorError};
 
 pub use http::{BodyKind, Request, Response};
+use recovery::Recovery;
 use session::Session;
 use stack::{ConnectionId, Stack};
 
@@ -102,7 +105,7 @@ enum Power {
     Up,
     /// The answer to a restart is on its way; nothing new is begun.
     Leaving { until: Instant, after: ConnectionId },
-    /// The boot ROM waits for recovery and hears nothing else.
+    /// ROM, recovery bootloader or recovery application: only the recovery UART is heard.
     Recovery,
 }
 
@@ -113,7 +116,7 @@ pub enum BootMode {
     Held,
     /// An ordinary boot.
     Normal,
-    /// The strap was high when reset was let go of: the boot ROM waits for recovery.
+    /// The strap was high when reset was let go of: recovery.
     Recovery,
 }
 
@@ -148,6 +151,9 @@ pub struct Chip {
     noise: VecDeque<u8>,
     draws: Draws,
     console: VecDeque<u8>,
+    console_settings: LineSettings,
+    /// None in recovery when it hangs.
+    recovery: Option<Recovery>,
     /// The boot messages of this boot are still to be made.
     has_boot_lines: bool,
     events: VecDeque<ChipEvent>,
@@ -184,6 +190,8 @@ impl Chip {
             noise: VecDeque::new(),
             draws,
             console: VecDeque::new(),
+            console_settings: LineSettings::CONSOLE,
+            recovery: None,
             has_boot_lines: false,
             events: VecDeque::new(),
             dialogues_begun: 0,
@@ -321,6 +329,7 @@ impl Chip {
             Power::Silent { until } | Power::Refusing { until } | Power::Leaving { until, .. } => Some(until),
             Power::Held | Power::Up | Power::Recovery => None,
         };
+        let recovery = self.recovery_wake_at();
         let sessions = self.sessions.iter().filter_map(Session::wake_at).min();
         let is_up = matches!(self.power, Power::Up);
         let firmware = self.firmware.wake_at().filter(|_| is_up);
@@ -330,12 +339,20 @@ impl Chip {
             .as_mut()
             .filter(|_| !self.is_link_dead)
             .and_then(|stack| stack.wake_at(now));
-        [power, sessions, firmware, ports, stack, self.faults.wake_at()]
-            .into_iter()
-            .flatten()
-            .filter(|at| *at != Instant::FAR)
-            .min()
-            .map(|at| at.max(now + Duration::from_nanos(1)))
+        [
+            power,
+            recovery,
+            sessions,
+            firmware,
+            ports,
+            stack,
+            self.faults.wake_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|at| *at != Instant::FAR)
+        .min()
+        .map(|at| at.max(now + Duration::from_nanos(1)))
     }
 
     /// Power, faults and software by the clock alone.
@@ -346,6 +363,7 @@ impl Chip {
             moved = true;
             self.suffer(&what, now);
         }
+        moved |= self.pass_recovery(now);
         match self.power {
             Power::Silent { until } if until <= now => {
                 let mtu = self.config.firmware.assumptions.mtu;
@@ -399,8 +417,11 @@ impl Chip {
         self.stop();
         self.is_half_boot = false;
         if self.strap {
-            self.console.extend(console::recovery_banner());
-            self.power = Power::Recovery;
+            return self.begin_recovery(now);
+        }
+        if self.firmware.is_blank() {
+            // There is nothing that it could run, not even what prints the first line.
+            self.power = Power::Silent { until: Instant::FAR };
             return;
         }
         self.firmware.boot(now);
@@ -418,6 +439,9 @@ impl Chip {
 
     fn stop(&mut self) {
         self.has_boot_lines = false;
+        self.recovery = None;
+        self.console.clear();
+        self.console_settings = LineSettings::CONSOLE;
         self.stack = None;
         self.sessions.clear();
         self.applications.clear();

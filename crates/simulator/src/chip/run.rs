@@ -311,6 +311,11 @@ impl Chip {
                 }
             }
             What::UpdateInProgress => self.firmware.begin_update(),
+            // These hit recoveries, and are suffered there.
+            What::RecoveryError { .. }
+            | What::RecoverySwitchFails
+            | What::RecoveryHang
+            | What::RecoveryNoise { .. } => {}
             What::WrongCertificate
             | What::HugeAnswer { .. }
             | What::TruncatedAnswer
@@ -321,7 +326,7 @@ impl Chip {
         }
     }
 
-    fn count_fault(&mut self, what: &What) {
+    pub(super) fn count_fault(&mut self, what: &What) {
         tracing::debug!(device = %self.firmware.id().short(), ?what, "fault");
         self.firmware.counters_mut().faults += 1;
     }

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lineside_image::TrustList;
+use lineside_protocol::recovery::assume::STATE_SURVIVES;
 use lineside_protocol::rest::assume;
 use lineside_protocol::rest::network::Proxy;
 use lineside_protocol::rest::{ErrorCode, Operation, Payload, RouteError, is_allowed};
@@ -97,6 +98,26 @@ struct Flash {
     staged_kept: BTreeMap<ComponentId, Staged>,
     telemetry: Vec<u8>,
     is_power_saving: bool,
+    /// It was erased, and nothing was written since.
+    is_blank: bool,
+}
+
+impl Flash {
+    /// What is there when nothing was ever stored.
+    fn new(state: ManufacturingState) -> Self {
+        Self {
+            state,
+            capabilities: Vec::new(),
+            images: BTreeMap::new(),
+            networks: BTreeMap::new(),
+            proxy: None,
+            certificates: BTreeMap::new(),
+            staged_kept: BTreeMap::new(),
+            telemetry: diagnostics::first_telemetry(),
+            is_power_saving: false,
+            is_blank: false,
+        }
+    }
 }
 
 /// What a reset clears.
@@ -149,17 +170,7 @@ impl Firmware {
         let mut firmware = Self {
             id,
             reported_id: id,
-            flash: Flash {
-                state: config.state,
-                capabilities: Vec::new(),
-                images: BTreeMap::new(),
-                networks: BTreeMap::new(),
-                proxy: None,
-                certificates: BTreeMap::new(),
-                staged_kept: BTreeMap::new(),
-                telemetry: diagnostics::first_telemetry(),
-                is_power_saving: false,
-            },
+            flash: Flash::new(config.state),
             ram: Ram::new(Instant::ZERO, config.state),
             counters: Counters::default(),
             writes_expected: WritesExpected::Anywhere,
@@ -179,6 +190,50 @@ impl Firmware {
     /// How far it has come.
     pub fn state(&self) -> ManufacturingState {
         self.flash.state
+    }
+
+    /// True when flash was erased and holds nothing: such a device does not boot.
+    pub fn is_blank(&self) -> bool {
+        self.flash.is_blank
+    }
+
+    /// Flash is erased: OS, images, networks, certificates and stored capabilities are gone. The manufacturing state
+    /// and everything else in fuses stays.
+    pub(crate) fn erase(&mut self) {
+        let state = if STATE_SURVIVES {
+            self.flash.state
+        } else {
+            ManufacturingState::Blank
+        };
+        self.flash = Flash {
+            is_blank: true,
+            ..Flash::new(state)
+        };
+        self.ram = Ram::new(self.ram.booted_at, state);
+        self.counters.erases += 1;
+        self.count_write();
+    }
+
+    /// A recovery wrote this OS.
+    pub(crate) fn install_os(&mut self, os: OsProfile) {
+        self.config.os = os;
+        self.flash.is_blank = false;
+        self.counters.recoveries += 1;
+    }
+
+    /// The id that it tells.
+    pub(crate) fn reported_id(&self) -> DeviceId {
+        self.reported_id
+    }
+
+    /// Somebody writes: is it meant?
+    fn count_write(&mut self) {
+        let is_expected = match self.writes_expected {
+            WritesExpected::Anywhere => true,
+            WritesExpected::Nowhere => false,
+            WritesExpected::Only(id) => id == self.id,
+        };
+        self.counters.wrong_target_writes += u64::from(!is_expected);
     }
 
     /// The OS that it runs.
@@ -289,12 +344,7 @@ impl Firmware {
         };
         self.counters.request(operation);
         if operation.spec().effect != lineside_terms::Effect::Reads {
-            let is_expected = match self.writes_expected {
-                WritesExpected::Anywhere => true,
-                WritesExpected::Nowhere => false,
-                WritesExpected::Only(id) => id == self.id,
-            };
-            self.counters.wrong_target_writes += u64::from(!is_expected);
+            self.count_write();
         }
         let extra = match operation {
             Operation::Stage => times.stage,

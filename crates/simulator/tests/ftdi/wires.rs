@@ -5,9 +5,10 @@ use std::time::Duration;
 use futures::executor::block_on;
 use lineside_link::ftdi::{Channel, Eeprom};
 use lineside_link::{Board, Line, LineSettings, LinkError, Port, Wire, read_some, write_all};
-use lineside_simulator::{BootMode, World};
+use lineside_simulator::{BootMode, OsProfile, SetSize, World};
 
 use crate::hosts::{board, over_both};
+use crate::support::recovery::{Set, recover};
 use crate::support::{Host, Rest};
 use crate::{boot_mode, living, still};
 
@@ -180,6 +181,24 @@ fn a_wire_at_the_wrong_speed_carries_nothing_of_use() {
             read_some(console.as_mut(), &mut byte).await.unwrap();
             assert_ne!(byte, *b"[");
         });
+    });
+}
+
+#[test]
+fn a_device_is_recovered_over_the_recovery_wire() {
+    over_both(living, |world, chip| {
+        let mut board = board(world, chip());
+        let truth = world.truth(0).unwrap();
+        let before = truth.counters.recoveries;
+        for os in [OsProfile::V20_05, OsProfile::V24_06] {
+            let set = Set::of(world, os, SetSize::Small);
+            let (outcome, _) = block_on(recover(&mut board, world.clock(), &set, truth.device_id));
+            assert_eq!(outcome, Ok(()));
+            assert_eq!(world.truth(0).unwrap().os, os);
+        }
+        let truth = world.truth(0).unwrap();
+        assert_eq!(truth.counters.recoveries, before + 2);
+        assert_eq!(boot_mode(world), BootMode::Normal);
     });
 }
 

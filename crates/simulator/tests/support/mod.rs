@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 pub mod packages;
+pub mod recovery;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -135,6 +135,13 @@ impl<V: Verifier> Device<V> {
         &mut self.verifier
     }
 
+    /// Gives up with this code, whatever is under way.
+    pub fn give_up(&mut self, code: ErrorCode, now: Instant) {
+        if !matches!(self.state, State::Over) {
+            self.raise_code(code, now);
+        }
+    }
+
     /// What happens to the chip around it, oldest first.
     pub fn next_act(&mut self) -> Option<Act> {
         self.acts.pop_front()
