@@ -14,6 +14,7 @@ mod later;
 mod live;
 mod output;
 mod plan;
+mod policy;
 mod ready_check;
 mod records;
 mod run;

@@ -6,16 +6,18 @@
 //! power cut: running the same command again goes on.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use lineside_device::Entropy;
 use lineside_flow::{Event, Shift};
 use lineside_runner::batch::{self, Patience};
-use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, Summary, WallClock, program};
+use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, Serials, Summary, WallClock, program};
 use lineside_terms::{SlotPath, Told};
 use serde::Serialize;
 
 use super::args::{Global, RunArgs};
+use super::bench::OpenBench;
 use super::exit::Exit;
 use super::live::Live;
 use super::output::{Printer, Tone, table};
@@ -35,7 +37,43 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
         Some(path) => program::serials(path, &slots)?,
         None => Default::default(),
     };
-    let folder = data::folder_for_run(global);
+    let work = Work {
+        program,
+        serials,
+        expected: args.expect,
+        shift: Shift {
+            operator: args.operator.clone(),
+            shift: args.shift.clone(),
+            work_order: args.work_order.clone(),
+        },
+        folder: data::folder_for_run(global),
+    };
+    on_bench(global, bench, work, printer).await
+}
+
+/// A batch, and where its records go.
+pub(super) struct Work {
+    pub(super) program: Rc<Program>,
+    pub(super) serials: Serials,
+    pub(super) expected: Option<u32>,
+    pub(super) shift: Shift,
+    pub(super) folder: PathBuf,
+}
+
+/// Takes all boards of an open bench through a plan, and tells how it went.
+pub(super) async fn on_bench(
+    global: &Global,
+    bench: OpenBench,
+    work: Work,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let Work {
+        program,
+        serials,
+        expected,
+        shift,
+        folder,
+    } = work;
     let (journal, history) = data::open_journal(&folder, global, printer)?;
     printer.note(&format!("records: {}", folder.display()));
     let wall = WallClock::of_system(bench.clock.clone());
@@ -48,11 +86,7 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
         bench: Rc::clone(&bench.bench),
         wall,
         entropy: Entropy::System,
-        shift: Shift {
-            operator: args.operator.clone(),
-            shift: args.shift.clone(),
-            work_order: args.work_order.clone(),
-        },
+        shift,
         patience: Patience::default(),
     };
     let mut keeper = Keeper::start(journal)?;
@@ -62,7 +96,7 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
     let batch = Batch {
         program,
         serials,
-        expected: args.expect,
+        expected,
     };
     let summary = batch::run(
         place,

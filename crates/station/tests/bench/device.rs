@@ -368,6 +368,54 @@ fn a_locked_device_says_little_and_opens_with_a_capability_file() {
     sim.assert_untouched(0, "DeviceComplete");
 }
 
+/// The policy's plan is the door: who and why stand in the records, one board alone is touched, and it happens once.
+#[test]
+fn a_state_is_changed_by_hand_only_as_the_policy_says() {
+    let floor = Floor::new();
+    floor.short_plan();
+    let sim = Sim::start(&floor, 2);
+    let bench = Bench { floor: &floor };
+    let id = bench.id("1123");
+    let end = &id[120..];
+    let update = |state: &str, end: &str| {
+        format!(
+            "manufacturing-state update {state} --slot 1123 --who 17 --why repair --confirm {end} --serial SAMPLE-0002 \
+             --data d"
+        )
+    };
+    let lock = update("DeviceComplete", end);
+    bench.refused(&lock, 4, "device.manual-refused");
+    fs::create_dir(floor.at("d")).unwrap();
+    floor.write("d/station.toml", "[by-hand]\nmanufacturing-state = \"vendor\"\n");
+    bench.refused(&lock, 3, "station.policy");
+    let policy = "[by-hand]\nmanufacturing-state = \"ready-check\"\nprofile = \"../plans/short.toml\"\n";
+    floor.write("d/station.toml", policy);
+    bench.refused(&update("DeviceComplete", "01234567"), 4, "device.not-confirmed");
+    bench.refused(&update("DeviceComplete", &id[112..]), 4, "device.not-confirmed");
+    bench.refused(&update("Module1Complete", end), 4, "device.profile-state");
+    bench.refused(&update("Blank", end), 2, "device.parameter");
+    bench.refused(
+        &lock.replace("--slot 1123", "--slot 1113 --slot 1123"),
+        4,
+        "device.not-for-all",
+    );
+    bench.refused(&lock.replace("--slot 1123", "--all"), 2, "device.not-for-all");
+    floor.write("d/protected.txt", format!("{id} golden unit\n"));
+    bench.refused(&lock, 1, "interlock.protected");
+    fs::remove_file(floor.at("d/protected.txt")).unwrap();
+    assert_eq!((sim.count(0, "writes"), sim.count(1, "writes")), (0, 0));
+
+    let done = bench.device(&lock).exits(0);
+    assert!(done.stdout.contains("1 of 1 units passed"), "{done:?}");
+    sim.assert_locked_once(1);
+    sim.assert_untouched(0, "Module1Complete");
+    let run = floor.run("records show SAMPLE-0002 --data d --json").exits(0);
+    assert!(run.stdout.contains("by hand: repair"), "{run:?}");
+    // It is done, and stays so.
+    bench.device(&lock).exits(0);
+    sim.assert_locked_once(1);
+}
+
 #[test]
 fn a_device_that_goes_in_mid_command_is_told() {
     let floor = Floor::new();

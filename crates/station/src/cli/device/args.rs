@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use lineside_terms::{ComponentId, ManufacturingState, SlotPath};
+use lineside_terms::{ComponentId, ManufacturingState, SlotPath, UnitSerial};
 
 use super::secret::SecretFrom;
 
@@ -146,19 +146,26 @@ a plan, which proves them first and keeps the proof.
 Example:
   lineside device manufacturing-state update DeviceComplete --who 17 --why repair --confirm 2b81cb81"
     )]
-    Update {
-        /// Module1Complete or DeviceComplete
-        state: ManufacturingState,
-        /// Pseudonymous id of whoever does it
-        #[arg(long, value_name = "ID")]
-        who: String,
-        /// Why it is done by hand
-        #[arg(long, value_name = "TEXT")]
-        why: String,
-        /// The last 8 digits of the device's id, typed by hand
-        #[arg(long, value_name = "END")]
-        confirm: String,
-    },
+    Update(Update),
+}
+
+/// Arguments of `device manufacturing-state update`.
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Module1Complete or DeviceComplete
+    pub(super) state: ManufacturingState,
+    /// Pseudonymous id of whoever does it
+    #[arg(long, value_name = "ID", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) who: String,
+    /// Why it is done by hand
+    #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(super) why: String,
+    /// The last 8 digits of the device's id, typed by hand
+    #[arg(long, value_name = "END")]
+    pub(super) confirm: String,
+    /// Serial of the unit that holds the device, if the policy's plan wants one
+    #[arg(long, value_name = "SERIAL")]
+    pub(super) serial: Option<UnitSerial>,
 }
 
 /// `device sideload …`

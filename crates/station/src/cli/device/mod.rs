@@ -4,6 +4,7 @@
 //! is not the one that was named, or was not named although several are there, is nothing.
 
 mod args;
+mod finish;
 mod hand;
 mod secret;
 mod show;
@@ -35,7 +36,7 @@ use super::output::{Printer, Tone};
 use super::trouble::Trouble;
 use super::{choose, on_host_thread};
 pub(crate) use args::DeviceArgs;
-use args::{Target, Verb};
+use args::{StateVerb, Target, Verb};
 use hand::{Hand, told};
 use task::Input;
 
@@ -58,9 +59,10 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
     let input = task::prepare(verb)?;
     let capability = target.capability.as_deref().map(capability).transpose()?;
     let protected = protected(global, target)?;
-    if verbs::is_state_change(verb) {
-        return Err(state_change_refused());
-    }
+    let update = match verb {
+        Verb::ManufacturingState(StateVerb::Update(update)) => Some((update, profile(global, update)?)),
+        _ => None,
+    };
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
         let boards = boards(&bench, target).await?;
@@ -70,6 +72,15 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
                 "one file cannot take the answers of several devices",
                 "Name one device with --slot or --id.",
             ));
+        }
+        if let Some((update, profile)) = &update {
+            let wanted = finish::Wanted {
+                update,
+                profile,
+                survey: survey(&bench, target),
+                protected: &protected,
+            };
+            return finish::finish(global, wanted, bench, boards, printer).await;
         }
         let work = Work {
             bench: &bench,
@@ -83,18 +94,6 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
         let done = join_all(boards.into_iter().map(|board| work.on(board))).await;
         Ok(report(&done, verb, printer))
     })?
-}
-
-/// How this station deals with locking by hand: it does not.
-fn state_change_refused() -> Trouble {
-    Trouble::new(
-        Exit::Refused,
-        Blame::Station,
-        "device.manual-refused",
-        "this station does not bring devices to another manufacturing state by hand",
-        "Let a plan do it: it proves the device first and keeps the proof. A plan with the steps ready-check, \
-         set-state and final-look is enough.",
-    )
 }
 
 /// A capability file, ready to go with requests, and the device that it is for.
@@ -157,19 +156,35 @@ fn session(bench: &OpenBench, target: &Target, capability: Option<&(Secret, Devi
     }
 }
 
+/// How it is found out who is there.
+fn survey(bench: &OpenBench, target: &Target) -> Survey {
+    Survey {
+        session: session(bench, target, None),
+        scope: Scope::OPEN,
+        patience: Duration::from_secs(target.timeout),
+        holder: HOLDER.to_owned(),
+    }
+}
+
+/// The plan for a state change by hand, if the station's policy allows one.
+fn profile(global: &Global, update: &args::Update) -> Result<std::path::PathBuf, Trouble> {
+    if finish::is_target(update.state) {
+        return finish::profile(global);
+    }
+    Err(Trouble::usage(
+        "device.parameter",
+        &format!("no device is brought to {}", update.state),
+        "Take Module1Complete or DeviceComplete; nothing was sent.",
+    ))
+}
+
 /// The boards that are meant. Several attached and none named is not a choice.
 async fn boards(bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Trouble> {
     let all = bench.bench.list().await?;
     if target.id.is_empty() {
         return choose::boards(all, &target.slot, target.all, "Name one with --slot or --id.");
     }
-    let survey = Survey {
-        session: session(bench, target, None),
-        scope: Scope::OPEN,
-        patience: Duration::from_secs(target.timeout),
-        holder: HOLDER.to_owned(),
-    };
-    let found = look(&bench.bench, &bench.clock, all, &survey).await;
+    let found = look(&bench.bench, &bench.clock, all, &survey(bench, target)).await;
     let mut meant: Vec<BoardInfo> = Vec::new();
     for id in &target.id {
         let wanted = id.to_ascii_lowercase();

@@ -52,7 +52,7 @@ pub(super) const fn operation(verb: &Verb) -> Operation {
         Verb::Abi => Operation::GetAbiVersions,
         Verb::Capabilities => Operation::GetCapabilities,
         Verb::ManufacturingState(StateVerb::Show) => Operation::GetManufacturingState,
-        Verb::ManufacturingState(StateVerb::Update { .. }) => Operation::SetManufacturingState,
+        Verb::ManufacturingState(StateVerb::Update(_)) => Operation::SetManufacturingState,
         Verb::Sideload(SideloadVerb::Deploy { .. }) => Operation::Install,
         Verb::Sideload(SideloadVerb::Delete { .. }) => Operation::DeleteImage,
         Verb::App(AppVerb::Status(_)) => Operation::GetAppStatus,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{
-    AppVerb, CertificateVerb, NetworkVerb, ProxyVerb, ReportVerb, SideloadVerb, StateVerb, Verb, WifiVerb,
+    AppVerb, CertificateVerb, NetworkVerb, ProxyVerb, ReportVerb, SideloadVerb, Verb, WifiVerb,
 };
 use super::hand::{Hand, explain, told};
 use super::task::{Input, PackageFile, Stored};
@@ -339,9 +339,4 @@ fn save(path: &Path, bytes: &[u8]) -> Result<Value, Told> {
         )
     })?;
     Ok(json!({ "file": path.display().to_string(), "bytes": bytes.len() }))
-}
-
-/// Only asked for by `manufacturing-state update`.
-pub(super) const fn is_state_change(verb: &Verb) -> bool {
-    matches!(verb, Verb::ManufacturingState(StateVerb::Update { .. }))
 }
