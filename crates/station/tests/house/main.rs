@@ -14,6 +14,7 @@ mod generated;
 mod layering;
 mod metadata;
 mod purity;
+mod reference;
 mod source;
 mod supply;
 mod tree;
