@@ -11,6 +11,7 @@ use super::image::ImageCommand;
 use super::image_set::ImageSetCommand;
 use super::later::Later;
 use super::output::Color;
+use super::slots::SlotsCommand;
 
 /// Takes every attached Azure Sphere board from plugged in to ready to ship.
 #[derive(Debug, Parser)]
@@ -101,6 +102,9 @@ pub(crate) enum Command {
     ImageSet(Later<ImageSetCommand>),
     /// Find out what stands in the way of work, and what to do about it
     Doctor(Later<DoctorArgs>),
+    /// What the fixture calls its sockets
+    #[command(subcommand)]
+    Slots(Later<SlotsCommand>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
     Sim(Later<SimArgs>),

@@ -17,16 +17,18 @@ use super::args::{DevicesArgs, Global};
 use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{bench, on_host_thread};
 
 pub(crate) fn run(global: &Global, args: &DevicesArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
+        let names = Names::of_station(global);
         if args.watch {
-            watch(&bench, args, printer).await
+            watch(&bench, args, &names, printer).await
         } else {
-            list(&bench, args, printer).await
+            list(&bench, args, &names, printer).await
         }
     })?
 }
@@ -68,9 +70,9 @@ fn object(found: &Found) -> Object<'_> {
     }
 }
 
-fn row(found: &Found, args: &DevicesArgs) -> Vec<(String, Tone)> {
+fn row(found: &Found, args: &DevicesArgs, names: &Names) -> Vec<(String, Tone)> {
     let dash = || ("-".to_owned(), Tone::Faint);
-    let slot = (found.board.slot.to_string(), Tone::Plain);
+    let slot = (names.show(&found.board.slot), Tone::Plain);
     match &found.facts {
         Ok(facts) => {
             let id = if args.verbose {
@@ -123,7 +125,12 @@ async fn survey(bench: &OpenBench, boards: Vec<BoardInfo>, args: &DevicesArgs) -
     look(&bench.bench, &bench.clock, boards, &survey).await
 }
 
-async fn list(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Result<Exit, Trouble> {
+async fn list(
+    bench: &OpenBench,
+    args: &DevicesArgs,
+    names: &Names,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
     let found = survey(bench, bench.bench.list().await?, args).await;
     for found in &found {
         printer.object(&object(found));
@@ -131,7 +138,7 @@ async fn list(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resul
     if found.is_empty() {
         return Err(Trouble::no_board());
     }
-    let rows: Vec<_> = found.iter().map(|found| row(found, args)).collect();
+    let rows: Vec<_> = found.iter().map(|found| row(found, args, names)).collect();
     printer.result(&table(&HEAD, &rows));
     Ok(if found.iter().all(|found| found.facts.is_ok()) {
         Exit::Good
@@ -148,7 +155,12 @@ struct Gone<'a> {
     slot: &'a SlotPath,
 }
 
-async fn watch(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Result<Exit, Trouble> {
+async fn watch(
+    bench: &OpenBench,
+    args: &DevicesArgs,
+    names: &Names,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
     let mut changes = bench.bench.watch();
     loop {
         let change = tokio::select! {
@@ -172,12 +184,15 @@ async fn watch(bench: &OpenBench, args: &DevicesArgs, printer: &Printer) -> Resu
                     kind: "gone",
                     slot: &slot,
                 });
-                printer.result(&format!("{slot}  gone"));
+                printer.result(&format!("{}  gone", names.show(&slot)));
             }
             Some(BenchEvent::Attached(board)) => {
                 for found in survey(bench, vec![board], args).await {
                     printer.object(&object(&found));
-                    let cells: Vec<String> = row(&found, args).into_iter().map(|(cell, _)| cell).collect();
+                    let cells: Vec<String> = row(&found, args, names)
+                        .into_iter()
+                        .map(|(cell, _)| cell)
+                        .collect();
                     printer.result(&cells.join("  "));
                 }
             }

@@ -9,6 +9,7 @@ use lineside_terms::{Outcome, SlotPath};
 
 use super::output::{Printer, Tone, table};
 use super::run::line_of;
+use super::slots::Names;
 
 /// People cannot read faster than this.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -17,6 +18,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Live {
     printer: Printer,
+    names: Names,
     picture: Option<Picture>,
     progress: BTreeMap<SlotPath, Progress>,
     drawn_lines: usize,
@@ -24,9 +26,10 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) const fn new(printer: Printer) -> Self {
+    pub(crate) const fn new(printer: Printer, names: Names) -> Self {
         Self {
             printer,
+            names,
             picture: None,
             progress: BTreeMap::new(),
             drawn_lines: 0,
@@ -88,7 +91,7 @@ impl Live {
             .map(|p| format!("{} %", p.done * 100 / p.total))
             .unwrap_or_default();
         vec![
-            (slot.slot.to_string(), Tone::Plain),
+            (self.names.show(&slot.slot), Tone::Plain),
             (
                 slot.device
                     .map(|device| device.short())

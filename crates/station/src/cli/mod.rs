@@ -19,6 +19,7 @@ mod ready_check;
 mod records;
 mod run;
 mod sim;
+mod slots;
 mod trouble;
 
 use clap::{CommandFactory, Parser};
@@ -50,6 +51,7 @@ pub(crate) fn main() -> Exit {
         Command::Image(Later(command)) => image::run(&command, &printer),
         Command::ImageSet(Later(command)) => image_set::run(&cli.global, &command, &printer),
         Command::Doctor(Later(args)) => doctor::run(&cli.global, &args, &printer),
+        Command::Slots(Later(command)) => slots::run(&cli.global, &command, &printer),
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();

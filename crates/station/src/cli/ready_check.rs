@@ -17,19 +17,26 @@ use serde::Serialize;
 use super::args::{Global, ImageName, ReadyCheckArgs};
 use super::exit::Exit;
 use super::output::{Printer, Tone};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{bench, choose, on_host_thread, records};
 
 pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
+        let names = Names::of_station(global);
         let releases = if args.os.is_empty() {
             Vec::new()
         } else {
             program::read_os_list(&args.os_list)?
         };
         let help = "Name one with --slot, or check every one with --all.";
-        let boards = choose::boards(bench.bench.list().await?, &args.slot, args.all, help)?;
+        let boards = choose::boards(
+            bench.bench.list().await?,
+            &names.resolve_all(&args.slot),
+            args.all,
+            help,
+        )?;
         let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
         let survey = Survey {
             session: bench.session(wall_ms),
@@ -40,7 +47,7 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
         let proofs = records::proofs(global);
         let mut is_good = !boards.is_empty();
         for found in look(&bench.bench, &bench.clock, boards, &survey).await {
-            is_good &= report(&found, args, &releases, &proofs, printer);
+            is_good &= report(&found, args, &releases, &proofs, &names, printer);
         }
         Ok(if is_good { Exit::Good } else { Exit::NotGood })
     })?
@@ -102,9 +109,11 @@ fn report(
     args: &ReadyCheckArgs,
     releases: &[OsRelease],
     proofs: &BTreeMap<DeviceId, Earlier>,
+    names: &Names,
     printer: &Printer,
 ) -> bool {
     let slot = &found.board.slot;
+    let shown = names.show(slot);
     let facts = match &found.facts {
         Ok(facts) => facts,
         Err(error) => {
@@ -119,7 +128,7 @@ fn report(
             };
             printer.object(&object);
             printer.result(&format!(
-                "{slot}  {}  {error}\n  remedy: {}",
+                "{shown}  {}  {error}\n  remedy: {}",
                 Tone::Bad.paint("FAIL"),
                 error.help
             ));
@@ -152,7 +161,7 @@ fn report(
     } else {
         Tone::Bad.paint("FAIL")
     };
-    printer.result(&format!("{slot}  {}  {word}", facts.device.short()));
+    printer.result(&format!("{shown}  {}  {word}", facts.device.short()));
     for check in checks {
         let (word, tone) = match check.outcome {
             Outcome::Pass => ("pass", Tone::Good),

@@ -21,6 +21,7 @@ use super::bench::OpenBench;
 use super::exit::Exit;
 use super::live::Live;
 use super::output::{Printer, Tone, table};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{bench, data, on_host_thread, records};
 
@@ -89,10 +90,11 @@ pub(super) async fn on_bench(
         shift,
         patience: Patience::default(),
     };
+    let names = Names::of_station(global);
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
     stop_on_ctrl_c(&cancel, *printer);
-    let live = RefCell::new(Live::new(*printer));
+    let live = RefCell::new(Live::new(*printer, names.clone()));
     let batch = Batch {
         program,
         serials,
@@ -119,7 +121,7 @@ pub(super) async fn on_bench(
     live.borrow_mut().end();
     // Everything is durable; a journal that failed has said so in the summary.
     drop(keeper.close());
-    show(&summary, printer);
+    show(&summary, &names, printer);
     // The view is for looking; when it cannot be made now it is made when somebody looks.
     if let Err(trouble) = records::open_view(&folder) {
         printer.note(&format!(
@@ -173,7 +175,7 @@ struct SummaryObject<'a> {
     store_error: Option<&'a Told>,
 }
 
-fn show(summary: &Summary, printer: &Printer) {
+fn show(summary: &Summary, names: &Names, printer: &Printer) {
     let picture = &summary.picture;
     printer.object(&SummaryObject {
         version: 1,
@@ -200,7 +202,7 @@ fn show(summary: &Summary, printer: &Printer) {
                 .map(|error| format!("{error} {}", error.help))
                 .unwrap_or_default();
             vec![
-                (slot.slot.to_string(), Tone::Plain),
+                (names.show(&slot.slot), Tone::Plain),
                 (
                     slot.device
                         .map(|device| device.short())

@@ -20,5 +20,6 @@ mod ready_check;
 mod records;
 mod refusals;
 mod sharing;
+mod slots;
 mod tray;
 mod trouble;

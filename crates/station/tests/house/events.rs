@@ -31,6 +31,7 @@ const OTHERS: &[&str] = &[
     "finding",
     "device-answer",
     "supply-made",
+    "slot",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 

@@ -33,6 +33,7 @@ use super::args::Global;
 use super::bench::{self, OpenBench};
 use super::exit::Exit;
 use super::output::{Printer, Tone};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{choose, on_host_thread};
 pub(crate) use args::DeviceArgs;
@@ -63,9 +64,10 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
         Verb::ManufacturingState(StateVerb::Update(update)) => Some((update, profile(global, update)?)),
         _ => None,
     };
+    let names = Names::of_station(global);
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        let boards = boards(&bench, target).await?;
+        let boards = boards(&bench, target, &names).await?;
         if task::out(verb).is_some() && boards.len() > 1 {
             return Err(Trouble::usage(
                 "device.not-for-all",
@@ -92,7 +94,7 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
             input: &input,
         };
         let done = join_all(boards.into_iter().map(|board| work.on(board))).await;
-        Ok(report(&done, verb, printer))
+        Ok(report(&done, verb, &names, printer))
     })?
 }
 
@@ -179,10 +181,11 @@ fn profile(global: &Global, update: &args::Update) -> Result<std::path::PathBuf,
 }
 
 /// The boards that are meant. Several attached and none named is not a choice.
-async fn boards(bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Trouble> {
+async fn boards(bench: &OpenBench, target: &Target, names: &Names) -> Result<Vec<BoardInfo>, Trouble> {
     let all = bench.bench.list().await?;
+    let slots = names.resolve_all(&target.slot);
     if target.id.is_empty() {
-        return choose::boards(all, &target.slot, target.all, "Name one with --slot or --id.");
+        return choose::boards(all, &slots, target.all, "Name one with --slot or --id.");
     }
     let found = look(&bench.bench, &bench.clock, all, &survey(bench, target)).await;
     let mut meant: Vec<BoardInfo> = Vec::new();
@@ -219,7 +222,7 @@ async fn boards(bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Tr
             }
         }
     }
-    let wanted = |board: &BoardInfo| target.slot.contains(&board.slot);
+    let wanted = |board: &BoardInfo| slots.contains(&board.slot);
     let named = found.into_iter().map(|found| found.board).filter(wanted);
     meant.extend(named.collect::<Vec<_>>());
     Ok(meant)
@@ -308,7 +311,7 @@ struct Object<'a> {
 }
 
 /// Tells what came of it: one device plainly, several in one table.
-fn report(all: &[Done], verb: &Verb, printer: &Printer) -> Exit {
+fn report(all: &[Done], verb: &Verb, names: &Names, printer: &Printer) -> Exit {
     let operation = task::operation(verb).to_string();
     let mut table = Vec::new();
     for done in all {
@@ -329,7 +332,7 @@ fn report(all: &[Done], verb: &Verb, printer: &Printer) -> Exit {
         }
         let device = done.device.map_or_else(String::new, |device| device.short());
         for row in rows {
-            let mut line = vec![("slot".to_owned(), done.slot.to_string())];
+            let mut line = vec![("slot".to_owned(), names.show(&done.slot))];
             line.push(("device".to_owned(), device.clone()));
             line.extend(row.into_iter().filter(|(name, _)| name != "device"));
             table.push(line);
@@ -349,7 +352,7 @@ fn report(all: &[Done], verb: &Verb, printer: &Printer) -> Exit {
         printer.note(&format!(
             "{} slot {}{device}: {}\n  code:   {}\n  blame:  {}\n  remedy: {}",
             Tone::Bad.paint("error:"),
-            done.slot,
+            names.show(&done.slot),
             error.message,
             error.code,
             error.blame,

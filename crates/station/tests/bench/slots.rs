@@ -1,0 +1,88 @@
+//! Sockets get the names that the fixture has for them.
+
+use crate::floor::Floor;
+use crate::sim::Sim;
+
+#[test]
+fn names_are_given_shown_used_and_forgotten() {
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 2);
+    let run = |words: &str| floor.run(&format!("{words} --bench at:bench --data d"));
+    run("slots name 1113 A1").exits(0);
+    run("slots name 9993 B7").exits(0);
+    run("slots name 1123 A1").fails(2, "slots.name");
+    run(&format!("slots name 1123 {}", "x".repeat(25))).fails(2, "slots.name");
+    let list = run("slots list --json").exits(0).objects();
+    let told: Vec<_> = list
+        .iter()
+        .map(|slot| {
+            (
+                slot["slot"].as_str().unwrap(),
+                slot["name"].as_str(),
+                slot["is_attached"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("1113", Some("A1"), true),
+            ("1123", None, true),
+            ("9993", Some("B7"), false)
+        ]
+    );
+    for table in ["devices", "device status --all", "slots list"] {
+        let shown = run(table).exits(0);
+        assert!(
+            shown.stdout.contains("1113 A1") || shown.stdout.contains("1113  A1"),
+            "{shown:?}"
+        );
+    }
+    // Wherever a slot is named.
+    assert_eq!(
+        run("device id --slot A1 --json").exits(0).object()["slot"],
+        "1113"
+    );
+    run("device id --slot A9").fails(1, "link.no-board");
+    run("slots forget A9").fails(2, "slots.no-name");
+    run("slots forget A1").exits(0);
+    run("device id --slot A1").fails(1, "link.no-board");
+    run("slots forget --all").exits(0);
+    assert_eq!(run("slots list --json").exits(0).objects().len(), 2);
+    floor.write("d/slots.toml", "nonsense");
+    run("slots list").fails(3, "slots.file");
+    run("devices").exits(0);
+}
+
+#[test]
+fn a_socket_is_learned_by_plugging_a_board_in() {
+    let floor = Floor::new();
+    floor.write(
+        "faults.json",
+        r#"{"faults": [{"board": 1, "when": {"request": {"operation": "GET /images"}},
+            "what": {"unplug": {"replug_after_ms": 200}}}]}"#,
+    );
+    let _sim = Sim::start_with(&floor, 2, "--faults faults.json");
+    floor
+        .run("slots learn A1 A1 --bench at:bench --data d")
+        .fails(2, "slots.name");
+    let mut learning = floor.start("slots learn A2 --bench at:bench --data d --json");
+    assert!(learning.says("plug a board into A2"));
+    // This request takes the board away, and soon it is back.
+    floor
+        .run("device images --slot 1123 --bench at:bench --timeout 1")
+        .exits(1);
+    let learned = learning.done().exits(0).object();
+    assert_eq!(
+        (&learned["slot"], &learned["name"]),
+        (&"1123".into(), &"A2".into())
+    );
+    floor
+        .run("slots learn A3 --timeout 1 --bench at:bench --data d")
+        .fails(1, "slots.nothing-plugged-in");
+    let list = floor.run("slots list --bench at:bench --data d").exits(0);
+    assert!(
+        list.stdout.contains("1123  A2") && !list.stdout.contains("A3"),
+        "{list:?}"
+    );
+}
