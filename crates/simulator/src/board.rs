@@ -11,6 +11,7 @@ use crate::firmware::WritesExpected;
 use crate::ftdi::InterfaceChip;
 use crate::lane::{Lane, Lateness, NearWire};
 use crate::pace::WirePace;
+use crate::usb::UsbTimes;
 
 /// A board of the world. Cheap to lock: nothing waits under the lock.
 pub(crate) struct BoardCell {
@@ -61,7 +62,13 @@ pub(crate) struct Lease {
 }
 
 impl BoardCell {
-    pub(crate) fn new(index: usize, slot: SlotPath, serial: String, chip: Chip, pace: WirePace) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        slot: SlotPath,
+        serial: String,
+        chip: Chip,
+        (pace, usb): (WirePace, Option<UsbTimes>),
+    ) -> Self {
         let state = BoardState {
             chip,
             interface: InterfaceChip::new(&serial),
@@ -72,8 +79,8 @@ impl BoardCell {
             lease: None,
             leases_given: 0,
             writes_expected: WritesExpected::Anywhere,
-            service: Lane::new(LineSettings::SERVICE, pace),
-            console: Lane::new(LineSettings::CONSOLE, pace),
+            service: Lane::new(LineSettings::SERVICE, pace, usb),
+            console: Lane::new(LineSettings::CONSOLE, pace, usb),
             replug_at: None,
             is_abandoned: false,
             waker: None,

@@ -11,6 +11,7 @@ use lineside_link::{LineSettings, LinkError, Wire};
 use lineside_terms::Instant;
 
 use crate::pace::WirePace;
+use crate::usb::{BUFFER, EventCharacter, ToPc, UsbTimes};
 
 /// What the interface board and the driver hold in each direction, in bytes.
 const WIRE_CAPACITY: usize = 4096;
@@ -61,6 +62,9 @@ pub(crate) struct Lane {
     is_open: Arc<AtomicBool>,
     inward: Crossing,
     outward: Crossing,
+    /// None when USB takes no time.
+    to_pc: Option<ToPc>,
+    event: EventCharacter,
 }
 
 /// Bytes that are crossing in one direction.
@@ -93,7 +97,7 @@ impl Crossing {
 }
 
 impl Lane {
-    pub(crate) fn new(settings: LineSettings, pace: WirePace) -> Self {
+    pub(crate) fn new(settings: LineSettings, pace: WirePace, usb: Option<UsbTimes>) -> Self {
         let is_open = Arc::default();
         Self {
             settings,
@@ -102,6 +106,8 @@ impl Lane {
             is_open,
             inward: Crossing::default(),
             outward: Crossing::default(),
+            to_pc: usb.map(ToPc::new),
+            event: EventCharacter::none(),
         }
     }
 
@@ -122,9 +128,11 @@ impl Lane {
         let (near, far) = memory::pair(WIRE_CAPACITY);
         self.wire = Some(far);
         self.is_open = Arc::new(AtomicBool::new(true));
+        self.event = EventCharacter::none();
         Ok(NearWire {
             wire: near,
             is_open: Arc::clone(&self.is_open),
+            event: self.event.clone(),
         })
     }
 
@@ -138,6 +146,9 @@ impl Lane {
         self.is_open = Arc::default();
         self.inward.clear();
         self.outward.clear();
+        if let Some(to_pc) = &mut self.to_pc {
+            to_pc.clear();
+        }
     }
 
     fn per_byte(&self) -> Duration {
@@ -205,7 +216,11 @@ impl Lane {
                         deliver(bytes);
                         moved = true;
                     } else {
-                        self.inward.begin(bytes, now, was_ready, per_byte);
+                        let begin = match &self.to_pc {
+                            Some(usb) if !was_ready => usb.times.next_frame(now),
+                            _ => now,
+                        };
+                        self.inward.begin(bytes, begin, was_ready, per_byte);
                     }
                 }
             }
@@ -224,8 +239,23 @@ impl Lane {
         let per_byte = self.per_byte();
         let fits = self.settings_fit();
         loop {
+            moved |= self.fetch(cx, now);
             let mut was_ready = false;
-            if let Some(done) = self.outward.done_at {
+            if let Some(done) = self.outward.done_at
+                && let Some(to_pc) = &mut self.to_pc
+            {
+                // A full buffer holds the device back by RTS/CTS, too.
+                if done > now || to_pc.bytes.len() >= BUFFER {
+                    return moved;
+                }
+                if !per_byte.is_zero() {
+                    lateness.note(now - done);
+                }
+                to_pc.take(&mut self.outward.bytes, done, &self.event);
+                self.outward.done_at = None;
+                was_ready = true;
+                moved = true;
+            } else if let Some(done) = self.outward.done_at {
                 if done > now {
                     return moved;
                 }
@@ -274,9 +304,42 @@ impl Lane {
         }
     }
 
+    /// USB fetches what is due. True when some left, or the wire was found closed.
+    fn fetch(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let (Some(to_pc), Some(wire)) = (&mut self.to_pc, &mut self.wire) else {
+            return false;
+        };
+        let mut moved = false;
+        while to_pc.is_due(now) {
+            let (front, _) = to_pc.bytes.as_slices();
+            match wire.poll_write(cx, front) {
+                Poll::Pending => {
+                    to_pc.is_held = true;
+                    return moved;
+                }
+                Poll::Ready(Err(_)) => {
+                    self.close();
+                    return true;
+                }
+                Poll::Ready(Ok(count)) => {
+                    moved = true;
+                    to_pc.bytes.drain(..count);
+                    if to_pc.bytes.is_empty() {
+                        to_pc.emptied();
+                    }
+                }
+            }
+        }
+        moved
+    }
+
     pub(crate) fn wake_at(&self) -> Option<Instant> {
         let outward = self.outward.done_at.filter(|_| !self.outward.is_held);
-        self.inward.done_at.into_iter().chain(outward).min()
+        let to_pc = self.to_pc.as_ref();
+        // What cannot be taken because the buffer is full goes on when it was fetched.
+        let outward = outward.filter(|_| to_pc.is_none_or(|to_pc| to_pc.bytes.len() < BUFFER));
+        let to_pc = to_pc.and_then(ToPc::wake_at);
+        self.inward.done_at.into_iter().chain(outward).chain(to_pc).min()
     }
 }
 
@@ -285,6 +348,7 @@ impl Lane {
 pub(crate) struct NearWire {
     wire: MemoryWire,
     is_open: Arc<AtomicBool>,
+    event: EventCharacter,
 }
 
 impl Wire for NearWire {
@@ -298,6 +362,10 @@ impl Wire for NearWire {
 
     fn configure(&mut self, settings: LineSettings) -> Result<(), LinkError> {
         self.wire.configure(settings)
+    }
+
+    fn set_packet_boundary(&mut self, byte: Option<u8>) {
+        self.event.set(byte);
     }
 }
 

@@ -37,6 +37,7 @@ mod os;
 mod pace;
 mod seed;
 mod supplies;
+mod usb;
 mod world;
 
 pub use air::{AccessPoint, Air};
@@ -54,4 +55,5 @@ pub use os::{OsComponent, OsProfile, list_json};
 pub use pace::{DeviceTimes, Pace, WirePace};
 pub use seed::{Draws, Seed};
 pub use supplies::Supplies;
+pub use usb::UsbTimes;
 pub use world::{World, WorldConfig};

@@ -25,6 +25,7 @@ use crate::lane::Lateness;
 use crate::pace::{DeviceTimes, Pace, WirePace};
 use crate::seed::Seed;
 use crate::supplies::Supplies;
+use crate::usb::UsbTimes;
 use crate::{Assumptions, OsProfile, SimulatorError};
 
 /// Ports of each simulated USB hub.
@@ -47,6 +48,8 @@ pub struct WorldConfig {
     pub pace: Pace,
     /// The pace of the wires, when it is not that of `pace`.
     pub wire: Option<WirePace>,
+    /// How long USB and the interface chips keep bytes; none for not at all. It needs a paced wire to be felt.
+    pub usb: Option<UsbTimes>,
     /// The times of the devices, when they are not those of `pace`.
     pub times: Option<DeviceTimes>,
     /// How far the devices have come.
@@ -71,6 +74,7 @@ impl Default for WorldConfig {
             seed: 1,
             pace: Pace::Fast,
             wire: None,
+            usb: None,
             times: None,
             state: ManufacturingState::Module1Complete,
             os_profile: OsProfile::default(),
@@ -154,7 +158,7 @@ impl World {
                 slot(index, config.boards)?,
                 serial,
                 chip,
-                wire,
+                (wire, config.usb),
             )));
         }
         let world = Self {

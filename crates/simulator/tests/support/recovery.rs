@@ -18,6 +18,7 @@ pub struct Set {
     pub files: BTreeMap<String, Arc<[u8]>>,
     pub capability: Option<Arc<[u8]>>,
     pub is_fast: bool,
+    pub event_character: Option<u8>,
 }
 
 impl Set {
@@ -30,6 +31,7 @@ impl Set {
                 .collect(),
             capability: None,
             is_fast: true,
+            event_character: None,
         }
     }
 
@@ -66,6 +68,7 @@ pub async fn recover(
 ) -> (Result<(), Failure>, Host) {
     let mut wire = board.open(Port::Recovery).unwrap();
     wire.configure(LineSettings::CONSOLE).unwrap();
+    wire.set_packet_boundary(set.event_character);
     let host = Host::new(set.options(), clock.now());
     strapped_reset(board, clock, true).await.unwrap();
     let ended = drive(wire.as_mut(), clock, set, expected, host).await;
