@@ -55,7 +55,7 @@ pub(crate) fn main() -> Exit {
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "lineside", &mut script);
+            clap_complete::generate(shell, &mut command(), "lineside", &mut script);
             printer.raw(String::from_utf8_lossy(&script).trim_end());
             Ok(Exit::Good)
         }
@@ -64,6 +64,11 @@ pub(crate) fn main() -> Exit {
         printer.told(&trouble.told);
         trouble.exit
     })
+}
+
+/// The whole command line, for completions and manual pages.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs host work: one thread for all boards.
