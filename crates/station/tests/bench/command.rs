@@ -90,6 +90,8 @@ impl Lineside {
 
     pub(crate) fn start(mut self) -> Running {
         let shown = format!("{:?}", self.command);
+        let number_file = number_file(&self.command);
+        let former_number = number_file.as_deref().and_then(read_number);
         let mut child = self
             .command
             .spawn()
@@ -99,7 +101,8 @@ impl Lineside {
         listen(child.stderr.take().unwrap(), heard, Line::Err);
         Running {
             shown,
-            number_file: number_file(&self.command),
+            number_file,
+            former_number,
             child,
             lines,
             stdout: String::new(),
@@ -140,6 +143,12 @@ fn listen(pipe: impl Read + Send + 'static, heard: Sender<Line>, of: fn(String) 
     });
 }
 
+/// The number of a process, if it is written down whole.
+fn read_number(file: &Path) -> Option<String> {
+    let number = std::fs::read_to_string(file).ok()?;
+    number.parse::<u32>().is_ok().then_some(number)
+}
+
 /// Where a command writes down the number of its process: with the lock that it holds.
 fn number_file(command: &Command) -> Option<PathBuf> {
     let folder = command.get_current_dir()?;
@@ -159,6 +168,8 @@ fn number_file(command: &Command) -> Option<PathBuf> {
 pub(crate) struct Running {
     shown: String,
     number_file: Option<PathBuf>,
+    /// What stood there before it began: the number of another process by now, if it is one of any.
+    former_number: Option<String>,
     child: Child,
     lines: Receiver<Line>,
     stdout: String,
@@ -235,17 +246,22 @@ impl Running {
     }
 
     fn end(&mut self) {
-        let number = self.number_file.as_ref().map(std::fs::read_to_string);
-        match (std::env::var_os(KILLER), number) {
-            (Some(killer), Some(Ok(number))) => {
-                let killed = Command::new(killer).arg(number).output();
-                assert!(
-                    killed.is_ok_and(|killed| killed.status.success()),
-                    "{} lives on",
-                    self.shown
-                );
-            }
-            _ => self.child.kill().unwrap(),
+        let (Some(killer), Some(file)) = (std::env::var_os(KILLER), self.number_file.as_deref()) else {
+            return self.child.kill().unwrap();
+        };
+        let number = until("it has written down its number, or ended", || {
+            let own = read_number(file).filter(|number| Some(number) != self.former_number.as_ref());
+            let has_ended = self.child.try_wait().unwrap().is_some();
+            (has_ended || own.is_some()).then_some(own)
+        });
+        if let Some(number) = number {
+            let killed = Command::new(killer).arg(number).output();
+            assert!(
+                killed.is_ok_and(|killed| killed.status.success())
+                    || self.child.try_wait().unwrap().is_some(),
+                "{} lives on",
+                self.shown
+            );
         }
     }
 
