@@ -13,6 +13,8 @@
 //!   fail, and nothing reconnects by itself. [`Verified::finalize`] is the only door to an irreversible request and takes
 //!   a [`Permit`](lineside_interlock::Permit).
 //! * [`boot`]: resetting a device and waiting until it answers.
+//! * [`recovery`]: writing its OS anew; the only door to an erase takes an
+//!   [`ErasePermit`](lineside_interlock::ErasePermit).
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +26,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+pub mod recovery;
 mod session;
 mod stack;
 pub mod timeouts;

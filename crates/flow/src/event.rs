@@ -228,8 +228,41 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Told>,
     },
+    /// The device's OS is written anew: from now on it may be erased. Nothing was answered to it before this was durable.
+    RecoveryBegun {
+        /// The recovery set.
+        set: Digest,
+        /// The OS that it holds, if a list says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        os: Option<String>,
+    },
+    /// A recovery came to its end.
+    RecoveryEnded {
+        /// How the device is left.
+        outcome: RecoveryOutcome,
+        /// The OS that it said it runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        os: Option<String>,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Told>,
+    },
     /// Somebody asked everything to stop.
     CancelAsked,
+}
+
+/// How a recovery leaves a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecoveryOutcome {
+    /// It runs the new OS and says who it is.
+    Recovered,
+    /// Nothing was erased: it is as it was.
+    Untouched,
+    /// It was erased, or may have been: it works again only after a recovery.
+    NeedsRecovery,
+    /// Everything was written, and it does not answer as it should: nobody can say how it is.
+    Unknown,
 }
 
 impl Body {
@@ -255,6 +288,8 @@ impl Body {
             Self::Decided { .. } => "decided",
             Self::RunInterrupted { .. } => "run-interrupted",
             Self::RunEnded { .. } => "run-ended",
+            Self::RecoveryBegun { .. } => "recovery-begun",
+            Self::RecoveryEnded { .. } => "recovery-ended",
             Self::CancelAsked => "cancel-asked",
         }
     }

@@ -17,7 +17,7 @@ pub mod line;
 pub mod plan;
 pub mod recipe;
 
-pub use event::{Body, Event, Measurement, Shift};
+pub use event::{Body, Event, Measurement, RecoveryOutcome, Shift};
 pub use line::{Effect, IllegalHistory, Input, Line, Picture, Refusal, Report, SlotPicture, Standing};
 pub use lineside_interlock as interlock;
 pub use lineside_interlock::Receipt;

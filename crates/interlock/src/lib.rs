@@ -12,6 +12,9 @@
 //! * What came of it is a [`Verdict`]: confirmed, disproved by a later look when nothing could be in flight any more,
 //!   or unclear, which a person decides.
 //!
+//! Erasing a device to write its OS anew is destructive and can be repeated: [`Erasure`] asks for the right target and
+//! gives an [`ErasePermit`] once that is durable.
+//!
 //! Proofs and permits cannot be made elsewhere, cloned, stored or read back, so after a restart there are none, by
 //! construction; then the only way on is to look. This crate is pure: no I/O, clock, environment or randomness.
 //!
@@ -19,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod erasure;
 mod expectation;
 mod facts;
 mod judge;
@@ -26,6 +30,7 @@ mod ledger;
 mod permit;
 mod protected;
 
+pub use erasure::{ErasePermit, EraseRefusal, EraseRule, EraseTarget, Erasure};
 pub use expectation::{Expectation, OsRelease, Pair};
 pub use facts::{ComponentFact, EpochCause, Facts, ImageFacts, Look, ProxyFact, Reading, SessionTag};
 pub use judge::{

@@ -8,6 +8,9 @@ use lineside_terms::SlotPath;
 /// A-01 (`chip-to-pc-and-recovery.md` 1.4): how long the reset line is held low.
 pub(crate) const RESET_HOLD: Duration = Duration::from_millis(20);
 
+/// how long the recovery strap is held high after reset was released, for the ROM to see it.
+pub(crate) const STRAP_HOLD: Duration = Duration::from_millis(100);
+
 /// Ends the connection path of a board: the service UART is the third of the four channels
 /// (`chip-to-pc-and-recovery.md` 1.5).
 const SERVICE_CHANNEL: &str = "3";

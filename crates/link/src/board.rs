@@ -2,7 +2,7 @@
 
 use lineside_terms::SlotPath;
 
-use crate::assume::RESET_HOLD;
+use crate::assume::{RESET_HOLD, STRAP_HOLD};
 use crate::{Clock, LinkError, Wire};
 
 /// Which UART of a board (`chip-to-pc-and-recovery.md` 1.2).
@@ -53,4 +53,18 @@ pub async fn reset(board: &mut dyn Board, clock: &Clock) -> Result<(), LinkError
     board.set_line(Line::Reset, true)?;
     clock.sleep(RESET_HOLD).await;
     board.set_line(Line::Reset, false)
+}
+
+/// Resets the chip with the strap high: its ROM comes up and waits for a file (`chip-to-pc-and-recovery.md` 1.4). What was
+/// under way on the chip is gone; nothing is erased by it. Times are assumption A-01.
+///
+/// # Errors
+/// When a line cannot be driven.
+pub async fn enter_recovery(board: &mut dyn Board, clock: &Clock) -> Result<(), LinkError> {
+    board.set_line(Line::RecoveryStrap, true)?;
+    board.set_line(Line::Reset, true)?;
+    clock.sleep(RESET_HOLD).await;
+    board.set_line(Line::Reset, false)?;
+    clock.sleep(STRAP_HOLD).await;
+    board.set_line(Line::RecoveryStrap, false)
 }

@@ -29,7 +29,7 @@ mod watch;
 mod wire;
 
 pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
-pub use board::{Board, Line, Port, reset};
+pub use board::{Board, Line, Port, enter_recovery, reset};
 pub use clock::{Clock, Hands, Sleep};
 pub use error::{DriverProblem, LinkError};
 pub use places::data_folder;

@@ -109,6 +109,16 @@ impl Cancel {
     }
 }
 
+impl Cancel {
+    /// True when somebody has asked; else whoever waits with `cx` is woken when somebody does.
+    pub(crate) fn poll_asked(&self, cx: &Context<'_>) -> bool {
+        if !self.0.is_asked.get() {
+            *self.0.waker.borrow_mut() = Some(cx.waker().clone());
+        }
+        self.0.is_asked.get()
+    }
+}
+
 /// How a batch ended.
 #[derive(Debug)]
 pub struct Summary {
@@ -262,12 +272,10 @@ impl Shell {
         loop {
             let mut is_busy = false;
             if !self.is_cancelled {
-                if cancel.0.is_asked.get() {
+                if cancel.poll_asked(cx) {
                     self.is_cancelled = true;
                     self.input(Input::Cancel, store);
                     is_busy = true;
-                } else {
-                    *cancel.0.waker.borrow_mut() = Some(cx.waker().clone());
                 }
             }
             is_busy |= self.follow_bench(cx, store);

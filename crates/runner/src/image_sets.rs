@@ -10,6 +10,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use lineside_flow::interlock::OsRelease;
 use lineside_image::{ImageSet, ImageSetError, OS_LIST_FILE, SetFiles, TrustList};
 use lineside_terms::Digest;
 use std::sync::Arc;
@@ -111,6 +112,20 @@ impl ImageSets {
         }
     }
 
+    /// A set by its name, looked through.
+    ///
+    /// # Errors
+    /// When there is none of this name, it cannot be read, or anything is wrong with it.
+    pub fn set(&self, name: &SetName, trust: &TrustList) -> Result<ImageSet, RunnerError> {
+        ImageSet::read(&self.files(name)?, trust).map_err(|source| RunnerError::ImageSet {
+            path: match name {
+                SetName::Path(path) => path.clone(),
+                SetName::Kept(_) => self.folder.clone(),
+            },
+            source,
+        })
+    }
+
     /// Keeps a set, with the OS list that lay beside it. One that is kept already stays; if its files were damaged since,
     /// they are written anew.
     ///
@@ -159,6 +174,14 @@ impl ImageSets {
             }),
         }
     }
+}
+
+/// The releases that the OS list beside a set names; none without a list.
+pub fn releases_beside(set: &ImageSet) -> Vec<OsRelease> {
+    let list = set.os_list_bytes();
+    // It was read before, or it would not be the set's.
+    list.and_then(|bytes| crate::program::releases_of(Path::new(OS_LIST_FILE), bytes).ok())
+        .unwrap_or_default()
 }
 
 /// Reads the files of a folder, or of a ZIP.

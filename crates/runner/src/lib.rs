@@ -9,6 +9,7 @@
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
 //! | [`image_sets`] | recovery sets on disk: read, kept, named |
+//! | [`recover`] | writing the OS of many boards anew, without a plan |
 //! | [`store`] | what the shell needs of a journal |
 //!
 //! Nothing here needs a particular async runtime: everything runs inside the futures that it returns, on one thread,
@@ -22,6 +23,7 @@ mod check;
 mod error;
 pub mod image_sets;
 pub mod program;
+pub mod recover;
 mod slot;
 pub mod store;
 pub mod survey;

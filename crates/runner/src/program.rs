@@ -222,6 +222,14 @@ pub fn read_os_list(path: &Path) -> Result<Vec<OsRelease>, RunnerError> {
     releases_of(path, &read(path, None)?)
 }
 
+/// Reads the list of devices that nobody may write to.
+///
+/// # Errors
+/// When it cannot be read, or a line is wrong: a list that cannot be read protects nobody.
+pub fn read_protected(path: &Path) -> Result<Protected, RunnerError> {
+    protected_of(path).map(|(_, protected)| protected)
+}
+
 /// What checking a plan is given.
 pub(crate) fn given(images: BTreeMap<Name, ImageFact>, releases: Option<&[OsRelease]>) -> Given {
     Given {

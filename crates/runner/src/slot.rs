@@ -75,7 +75,8 @@ impl Stop {
         self.0.is_asked.get()
     }
 
-    async fn asked(&self) {
+    /// Waits until somebody asks.
+    pub(crate) async fn asked(&self) {
         poll_fn(|cx| {
             if self.is_asked() {
                 return Poll::Ready(());

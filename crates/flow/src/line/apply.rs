@@ -6,10 +6,10 @@
 use std::rc::Rc;
 
 use lineside_interlock::{EpochCause, IllegalHistory as IllegalAct, Standing, Verdict};
-use lineside_terms::{Blame, Epoch, Explain, Outcome, RunId, SlotPath, StepId};
+use lineside_terms::{Blame, Epoch, Explain, ManufacturingState, Outcome, RunId, SlotPath, StepId};
 
 use super::state::{Batch, Identity, Moment, Passed, Phase, Run, RunStanding, Slot, State, StepState};
-use crate::event::{Body, Event};
+use crate::event::{Body, Event, RecoveryOutcome};
 use crate::recipe::{Recipe, Work};
 
 /// A history that cannot have happened.
@@ -162,6 +162,12 @@ impl State {
             | Body::Intended { .. }
             | Body::ActUnclear { .. } => self.apply_to_step(event, written_as)?,
             Body::RunInterrupted { .. } | Body::RunEnded { .. } => self.close_run(event)?,
+            Body::RecoveryBegun { set, .. } => {
+                let device = event.device.ok_or(NO_DEVICE)?;
+                let known = self.devices.entry(device).or_default();
+                known.needs_recovery = Some(*set);
+            }
+            Body::RecoveryEnded { outcome, .. } => self.recovery_ended(event, *outcome)?,
         }
         Ok(())
     }
@@ -174,6 +180,22 @@ impl State {
         self.is_cancelled = false;
         self.runs.retain(|_, run| run.is_open());
         self.runs.values_mut().for_each(Run::interrupt);
+    }
+
+    fn recovery_ended(&mut self, event: &Event, outcome: RecoveryOutcome) -> Fits {
+        let device = event.device.ok_or(NO_DEVICE)?;
+        let known = self.devices.get_mut(&device).ok_or(NO_DEVICE)?;
+        if known.needs_recovery.is_none() {
+            return Err(Misfit::Dangling("a recovery"));
+        }
+        if outcome != RecoveryOutcome::NeedsRecovery {
+            known.needs_recovery = None;
+        }
+        if outcome != RecoveryOutcome::Untouched {
+            let run = known.last_run.and_then(|id| self.runs.get_mut(&id));
+            run.into_iter().filter(|run| run.is_open()).for_each(Run::void);
+        }
+        Ok(())
     }
 
     fn board_seen(&mut self, event: &Event, epoch: Epoch, cause: EpochCause) -> Fits {
@@ -273,6 +295,8 @@ impl State {
                     security: *security,
                 });
                 self.answering.entry(device).or_default().insert(path.clone());
+                let is_complete = *state == ManufacturingState::DeviceComplete;
+                self.devices.entry(device).or_default().is_complete |= is_complete;
                 Phase::Clearing
             }
             (Body::Unresponsive { error, .. }, Phase::Waiting | Phase::Clearing | Phase::Running(_)) => {

@@ -116,6 +116,35 @@ impl Line {
                 };
                 Ok(self.identified(slot, look, *security))
             }
+            Input::RecoveryBegun {
+                slot,
+                device,
+                set,
+                os,
+            } => {
+                let body = Body::RecoveryBegun {
+                    set: *set,
+                    os: os.clone(),
+                };
+                Ok(vec![Fact::of_device(slot, *device, body)])
+            }
+            Input::RecoveryEnded {
+                slot,
+                device,
+                outcome,
+                os,
+                error,
+            } => {
+                if self.needs_recovery(device).is_none() {
+                    return Err(Refusal::NotAsked);
+                }
+                let body = Body::RecoveryEnded {
+                    outcome: *outcome,
+                    os: os.clone(),
+                    error: error.clone(),
+                };
+                Ok(vec![Fact::of_device(slot, *device, body)])
+            }
             Input::Unresponsive { slot, epoch, error } => {
                 let there = self.there(slot, *epoch)?;
                 if !matches!(there.phase, Phase::Waiting | Phase::Clearing | Phase::Running(_)) {

@@ -29,13 +29,16 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use lineside_interlock::{EpochCause, Facts, Look, OnceKey, Permit, Protected, Refusal as ActRefusal};
+use lineside_interlock::{
+    EpochCause, Facts, Look, OnceKey, Permit, Protected, Refusal as ActRefusal, Standing as ActStanding,
+    Verdict,
+};
 use lineside_terms::{
-    Blame, BootId, DeviceId, Epoch, Explain, Instant, ManufacturingState, Outcome, RunId, SecurityState,
-    SlotPath, Stamp, StationName, Told, UnitSerial,
+    Blame, BootId, DeviceId, Digest, Epoch, Explain, Instant, ManufacturingState, Outcome, RunId,
+    SecurityState, SlotPath, Stamp, StationName, Told, UnitSerial,
 };
 
-use crate::event::{Body, Event, Measurement, Shift, VERSION};
+use crate::event::{Body, Event, Measurement, RecoveryOutcome, Shift, VERSION};
 use crate::recipe::{Recipe, Work};
 
 pub use apply::IllegalHistory;
@@ -123,6 +126,30 @@ pub enum Input {
         key: OnceKey,
         /// A look on the same connection after the act.
         look: Option<Look>,
+        /// What went wrong.
+        error: Option<Told>,
+    },
+    /// A device announced itself in recovery and may be erased once this is durable.
+    RecoveryBegun {
+        /// The socket.
+        slot: SlotPath,
+        /// The device.
+        device: DeviceId,
+        /// The recovery set.
+        set: Digest,
+        /// The OS that it holds, if a list says so.
+        os: Option<String>,
+    },
+    /// A recovery that was begun came to its end.
+    RecoveryEnded {
+        /// The socket.
+        slot: SlotPath,
+        /// The device.
+        device: DeviceId,
+        /// How it is left.
+        outcome: RecoveryOutcome,
+        /// The OS that it said it runs.
+        os: Option<String>,
         /// What went wrong.
         error: Option<Told>,
     },
@@ -458,6 +485,35 @@ impl Line {
     /// The instruments that are leased at this moment.
     pub fn leased_instruments(&self) -> BTreeSet<&str> {
         self.state.leased()
+    }
+
+    /// The recovery set with which a device was erased, or may have been, if it works again only after a recovery.
+    pub fn needs_recovery(&self, device: &DeviceId) -> Option<Digest> {
+        self.state.devices.get(device)?.needs_recovery
+    }
+
+    /// Every device that works again only after a recovery.
+    pub fn needing_recovery(&self) -> impl Iterator<Item = &DeviceId> {
+        let known = self.state.devices.iter();
+        known
+            .filter(|(_, known)| known.needs_recovery.is_some())
+            .map(|(device, _)| device)
+    }
+
+    /// True when a device said that it is complete, or an act that made it so was confirmed.
+    pub fn is_known_complete(&self, device: &DeviceId) -> bool {
+        let complete = ManufacturingState::DeviceComplete;
+        let said = self
+            .state
+            .devices
+            .get(device)
+            .is_some_and(|known| known.is_complete);
+        let confirmed = ActStanding::Decided(Verdict::Confirmed);
+        said || self
+            .state
+            .ledger
+            .of(device)
+            .any(|(intent, standing)| intent.key.target == complete && standing == confirmed)
     }
 
     /// The run of this station that proved a device ready, if there is one.

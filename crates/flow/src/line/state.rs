@@ -88,6 +88,10 @@ pub(super) struct Known {
     pub(super) failed: u32,
     pub(super) last_run: Option<RunId>,
     pub(super) passed: Option<Passed>,
+    /// It said that it is complete, once: states never go back.
+    pub(super) is_complete: bool,
+    /// Its OS was to be written anew, and no end of that is known after which it would work.
+    pub(super) needs_recovery: Option<Digest>,
 }
 
 #[derive(Debug)]
@@ -152,6 +156,12 @@ impl Run {
     /// True when an irreversible act of this run was confirmed: its device can begin no other run.
     pub(super) fn has_acted(&self) -> bool {
         self.steps.iter().any(|step| step.key.is_some() && step.is_good())
+    }
+    /// Its device lost its software, and with it all that steps had reached. What was irreversible stays.
+    pub(super) fn void(&mut self) {
+        for step in self.steps.iter_mut().filter(|step| step.key.is_none()) {
+            step.outcome = None;
+        }
     }
     /// It waits for its device from now on.
     pub(super) fn interrupt(&mut self) {

@@ -22,12 +22,17 @@ pub(super) fn fold(view: &Connection, event: &Event) -> rusqlite::Result<()> {
         | Body::BoardGone { .. }
         | Body::AlreadyComplete { .. }
         | Body::RunContinued { .. }
+        | Body::RecoveryBegun { .. }
+        | Body::RecoveryEnded { error: None, .. }
         | Body::CancelAsked => Ok(()),
         Body::PlanAdopted { recipe } => rows.plan(recipe),
         Body::Identified { state, security, .. } => rows.identified(*state, word(security)),
         Body::Unresponsive { error, .. }
         | Body::Held { error, .. }
         | Body::RunInterrupted { error }
+        | Body::RecoveryEnded {
+            error: Some(error), ..
+        }
         | Body::ActUnclear { error, .. } => rows.incident(error),
         Body::RunStarted { .. } => rows.run_started(),
         Body::StepStarted { step, attempt, .. } => rows.step_started(step, *attempt),

@@ -11,6 +11,7 @@ use super::image::ImageCommand;
 use super::image_set::ImageSetCommand;
 use super::later::Later;
 use super::output::Color;
+use super::recover::RecoverArgs;
 use super::slots::SlotsCommand;
 
 /// Takes every attached Azure Sphere board from plugged in to ready to ship.
@@ -88,6 +89,8 @@ pub(crate) enum Command {
     Device(Later<DeviceArgs>),
     /// Check whether boards are ready to ship
     ReadyCheck(Later<ReadyCheckArgs>),
+    /// Write the OS of boards anew
+    Recover(Later<RecoverArgs>),
     /// Look into plans
     #[command(subcommand)]
     Plan(Later<PlanCommand>),

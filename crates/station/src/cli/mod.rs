@@ -17,6 +17,7 @@ mod plan;
 mod policy;
 mod ready_check;
 mod records;
+mod recover;
 mod run;
 mod sim;
 mod slots;
@@ -46,6 +47,7 @@ pub(crate) fn main() -> Exit {
         Command::Devices(Later(args)) => devices::run(&cli.global, &args, &printer),
         Command::Device(Later(args)) => device::run(&cli.global, &args, &printer),
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
+        Command::Recover(Later(args)) => recover::run(&cli.global, &args, &printer),
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
         Command::Image(Later(command)) => image::run(&command, &printer),

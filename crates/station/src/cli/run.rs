@@ -23,7 +23,7 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, data, on_host_thread, records};
+use super::{bench, data, on_host_thread, records, recover};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -93,7 +93,7 @@ pub(super) async fn on_bench(
     let names = Names::of_station(global);
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
-    stop_on_ctrl_c(&cancel, *printer);
+    stop_on_ctrl_c(&cancel, *printer, STOPPING);
     let live = RefCell::new(Live::new(*printer, names.clone()));
     let batch = Batch {
         program,
@@ -140,12 +140,14 @@ pub(super) async fn on_bench(
     })
 }
 
+const STOPPING: &str = "stopping: steps under way end in a told state; once more to stop at once";
+
 /// The first Ctrl-C asks, the second ends the process.
-fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer) {
+pub(super) fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer, stopping: &'static str) {
     let cancel = cancel.clone();
     tokio::task::spawn_local(async move {
         lineside_link::asked_to_stop().await;
-        printer.note("stopping: steps under way end in a told state; once more to stop at once");
+        printer.note(stopping);
         cancel.ask();
         lineside_link::asked_to_stop().await;
         printer.note("stopped at once: run the same command again to go on");
@@ -264,6 +266,19 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
         }
         Body::AlreadyComplete { earlier, serial, .. } => {
             format!("unit {serial} is complete (run {})", earlier.short())
+        }
+        Body::RecoveryBegun { os, .. } => {
+            let device = event.device.map(|device| device.short()).unwrap_or_default();
+            let os = os.as_deref().map(|os| format!(" OS {os}")).unwrap_or_default();
+            format!("device {device}:{os} is written, the old one is erased")
+        }
+        Body::RecoveryEnded { outcome, os, error } => {
+            let os = os.as_deref().map(|os| format!(", OS {os}")).unwrap_or_default();
+            let error = error
+                .as_ref()
+                .map(|error| format!(": {error}"))
+                .unwrap_or_default();
+            format!("{}{os}{error}", recover::word(*outcome))
         }
         Body::RunContinued { step, .. } => format!("goes on with {step}"),
         Body::BoardGone { .. } => "the board is gone".to_owned(),
