@@ -110,6 +110,14 @@ pub enum DeviceError {
         #[source]
         last: Option<Box<Self>>,
     },
+    /// The chip did not say who it is while it booted.
+    #[error("the chip did not tell its id within {} s after reset; {heard} bytes came", after.as_secs())]
+    NoConsole {
+        /// How long was waited.
+        after: Duration,
+        /// How many bytes came on the recovery UART.
+        heard: usize,
+    },
     /// A path could not be made of what was given.
     #[error("the device was not asked")]
     Path(#[from] PathError),
@@ -267,6 +275,7 @@ impl Explain for DeviceError {
             Self::NotDone { .. } => "device.not-done",
             Self::IdChanged { .. } => "device.id-changed",
             Self::NotBack { .. } => "device.not-back",
+            Self::NoConsole { .. } => "device.no-console",
             Self::Path(error) => error.code(),
             Self::Dialogue { fault, .. } => match fault {
                 DialogueFault::Silent => "device.application-silent",
@@ -307,6 +316,10 @@ impl Explain for DeviceError {
                 "Try again; if it stays so, check cable and board, then recover the device's OS."
             }
             Self::NotServed { .. } => "Update the device's OS by recovery before this step.",
+            Self::NoConsole { .. } => {
+                "Check the recovery connector (J4) of the interface board, its reset line, and power. If bytes came, check \
+                 that the board is an MT3620."
+            }
             Self::NotDone { .. } => "Set the unit aside: what became of it must be looked at again after a reset.",
             Self::IdChanged { .. } => {
                 "Boards were swapped, or a device does not tell its id truthfully: set it aside and start anew."
@@ -327,7 +340,7 @@ impl Explain for DeviceError {
             Self::Link(error) => error.blame(),
             Self::Unreadable(error) => error.blame(),
             Self::Path(error) => error.blame(),
-            Self::TcpTimeout { .. } => Blame::Board,
+            Self::TcpTimeout { .. } | Self::NoConsole { .. } => Blame::Board,
             Self::ClockDisagrees(_) => Blame::Station,
             Self::Status {
                 code:

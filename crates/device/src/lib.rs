@@ -21,6 +21,7 @@
 mod assume;
 pub mod boot;
 mod channel;
+mod console;
 mod entropy;
 mod error;
 #[doc(hidden)]
@@ -34,6 +35,7 @@ mod tls;
 mod verified;
 
 pub use channel::{Progress, ProgressCell};
+pub use console::identify_by_console;
 pub use entropy::Entropy;
 pub use error::{DeviceError, DialogueFault, Lost};
 pub use http::{HttpFault, MOST_HEAD};

@@ -4,7 +4,7 @@
 mod support;
 
 use lineside_flow::interlock::{Check, CheckName, EpochCause};
-use lineside_flow::{Body, Event, Measurement};
+use lineside_flow::{Body, Event, Measurement, RecoveryOutcome};
 use lineside_records::FakeDisk;
 use lineside_terms::{
     Blame, ClockTrust, DeviceId, Digest, Epoch, Instant, ManufacturingState, Outcome, RunId, Told,
@@ -88,6 +88,17 @@ fn body() -> impl Strategy<Value = Body> {
                 }],
                 outcome,
                 facts: Digest::from_bytes(facts),
+            }
+        }),
+        (any::<[u8; 32]>(), proptest::option::of(".{0,12}")).prop_map(|(set, os)| Body::RecoveryBegun {
+            set: Digest::from_bytes(set),
+            os,
+        }),
+        (proptest::option::of(".{0,12}"), proptest::option::of(told())).prop_map(|(os, error)| {
+            Body::RecoveryEnded {
+                outcome: RecoveryOutcome::NeedsRecovery,
+                os,
+                error,
             }
         }),
         Just(Body::CancelAsked),

@@ -19,6 +19,7 @@ mod admission;
 mod instruments;
 mod many;
 mod plugging;
+mod recovery;
 mod replies;
 mod stopping;
 mod way;

@@ -38,6 +38,9 @@ use live::Live;
 const STOPPING: &str = "stopping: boards that are not erased yet are left alone, others are finished; once more to stop \
                         at once";
 
+/// The list of devices that are never written to, if nobody names another.
+const PROTECTED: &str = "protected.txt";
+
 pub(crate) fn run(global: &Global, args: &RecoverArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
 }
@@ -47,7 +50,11 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     let (trust, _) = bench::supplies_of(&global.bench)?;
     let set = image_set::kept(global).set(&args.images, &trust)?;
     let capabilities = capabilities(args)?;
-    let protected = match &args.protected {
+    let listed = args.protected.clone().or_else(|| {
+        let data = global.data.clone().unwrap_or_else(lineside_link::data_folder);
+        Some(data.join(PROTECTED)).filter(|path| path.exists())
+    });
+    let protected = match &listed {
         Some(path) => program::read_protected(path)?,
         None => Default::default(),
     };

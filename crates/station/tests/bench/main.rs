@@ -18,6 +18,7 @@ mod output;
 mod paths;
 mod ready_check;
 mod records;
+mod recover;
 mod refusals;
 mod sharing;
 mod slots;

@@ -34,8 +34,8 @@ pub(crate) struct RecoverArgs {
     /// A device's capability file, which a complete device needs; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) capability: Vec<PathBuf>,
-    /// Devices that nobody may write to: one id a line
-    #[arg(long, value_name = "FILE")]
+    /// Devices that are never written to [default: protected.txt in the data folder, if it is there]
+    #[arg(long, value_name = "FILE", env = "LINESIDE_PROTECTED")]
     pub(crate) protected: Option<PathBuf>,
     /// Send images at 115200 baud: takes ten minutes, and works where 3 Mbaud does not
     #[arg(long)]

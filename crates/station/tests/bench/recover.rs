@@ -1,0 +1,276 @@
+//! Writing the OS of boards anew: all at once, only those that are meant, and what is known when it goes wrong.
+
+use std::fs;
+
+use lineside_simulator::{Seed, Supplies};
+use serde_json::Value;
+
+use crate::floor::Floor;
+use crate::sim::Sim;
+
+const RECOVER: &str = "recover --images set --bench at:bench --data d";
+
+/// A floor with a set of OS 24.06 that boards of seed 1 take.
+fn floor() -> Floor {
+    let floor = Floor::new();
+    floor.run("sim make-image-set --size small --out set").exits(0);
+    floor
+}
+
+fn faults(floor: &Floor, faults: &str) -> &'static str {
+    floor.write("faults.json", format!(r#"{{"faults":[{faults}]}}"#));
+    "--faults faults.json"
+}
+
+/// The object of one board.
+#[track_caller]
+fn board(objects: &[Value]) -> &Value {
+    objects
+        .iter()
+        .find(|object| object["kind"] == "recovery")
+        .unwrap_or_else(|| panic!("{objects:?}"))
+}
+
+#[test]
+fn every_board_gets_the_new_os() {
+    let floor = floor();
+    let sim = Sim::start_with(&floor, 3, "--os-profile 22.09");
+    floor.run(RECOVER).fails(2, "station.which-board");
+    let done = floor.run(&format!("{RECOVER} --all")).exits(0);
+    assert!(done.stdout.contains("3 of 3 boards recovered"), "{done:?}");
+    assert!(
+        done.stderr
+            .contains("OS 24.06: 18 images of 57348 bytes for 3 boards"),
+        "{done:?}"
+    );
+    assert!(
+        done.stderr.contains("is written, the old one is erased"),
+        "{done:?}"
+    );
+    for number in 0..3 {
+        assert_eq!(sim.count(number, "recoveries"), 1);
+    }
+    let devices = floor.run("devices --bench at:bench --json").exits(0).objects();
+    assert!(
+        devices.iter().all(|device| device["os"] == "24.06"),
+        "{devices:?}"
+    );
+    floor.run("records verify --data d").exits(0);
+}
+
+#[test]
+fn an_imported_set_does_as_well_and_the_wire_is_recorded() {
+    let floor = floor();
+    let _sim = Sim::start_with(&floor, 1, "--os-profile 20.05");
+    let name = floor
+        .run("image-set import set --data d --json")
+        .exits(0)
+        .object()["name"]
+        .clone();
+    let words = format!(
+        "recover --images {} --bench at:bench --data d --low-speed",
+        name.as_str().unwrap()
+    );
+    let done = floor
+        .run(&format!("{words} --trace board.trace --verbose --json"))
+        .exits(0);
+    let objects = done.objects();
+    assert_eq!(board(&objects)["outcome"], "recovered");
+    assert_eq!(objects.last().unwrap()["kind"], "recovery-summary");
+    let kinds: Vec<_> = objects
+        .iter()
+        .map(|object| object["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "station-started",
+            "recovery-begun",
+            "recovery-ended",
+            "recovery",
+            "recovery-summary"
+        ]
+    );
+    let trace = fs::read_to_string(floor.at("board.trace")).unwrap();
+    assert!(
+        trace.starts_with("# lineside trace 1: recovery UART of slot 1113"),
+        "{}",
+        &trace[..80]
+    );
+    // The ROM's first word, and the answer to the device's.
+    for bytes in ["5245434f56455259", "020402a0010103d7ec00"] {
+        assert!(trace.contains(bytes), "no {bytes}");
+    }
+    floor
+        .run(&format!("{words} --trace board.trace"))
+        .fails(3, "station.file");
+}
+
+#[test]
+fn what_goes_wrong_before_the_erase_is_tried_once_more() {
+    let floor = floor();
+    let fault = r#"{"board":0,"when":{"recovery-stage":{"stage":"bootloader"}},"what":{"recovery-error":{"code":105}}},
+        {"board":1,"when":{"recovery-stage":{"stage":"bootloader","times":0}},"what":{"recovery-error":{"code":105}}}"#;
+    let sim = Sim::start_with(&floor, 2, faults(&floor, fault));
+    let done = floor.run(&format!("{RECOVER} --all --json")).exits(1);
+    let objects = done.objects();
+    let boards: Vec<_> = objects
+        .iter()
+        .filter(|object| object["kind"] == "recovery")
+        .collect();
+    let outcome = |slot: &str| {
+        let board = boards.iter().find(|board| board["slot"] == slot).unwrap();
+        (
+            board["outcome"].as_str().unwrap(),
+            board["tries"].as_u64().unwrap(),
+        )
+    };
+    assert_eq!(outcome("1113"), ("recovered", 2));
+    assert_eq!(outcome("1123"), ("untouched", 2));
+    assert_eq!(sim.count(1, "recoveries"), 0);
+    // Nothing was lost: it boots what it had.
+    let devices = floor.run("devices --bench at:bench --json").exits(0).objects();
+    assert_eq!(devices.len(), 2);
+}
+
+#[test]
+fn after_the_erase_the_records_say_who_needs_recovery() {
+    let floor = floor();
+    let fault = r#"{"when":{"recovery-stage":{"stage":"writing"}},"what":{"recovery-error":{"code":101}}}"#;
+    let sim = Sim::start_with(&floor, 1, faults(&floor, fault));
+    let objects = floor.run(&format!("{RECOVER} --json")).exits(1).objects();
+    let first = board(&objects);
+    assert_eq!(
+        (&first["outcome"], &first["tries"]),
+        (&"needs-recovery".into(), &1.into())
+    );
+    assert_eq!(first["error"]["code"], "recovery.device-error");
+    let summary = objects.last().unwrap();
+    assert_eq!(summary["needing_recovery"][0], first["device"]);
+
+    // It has no OS to answer with, and needs none.
+    let done = floor.run(RECOVER).exits(0);
+    assert!(!done.stdout.contains("need recovery"), "{done:?}");
+    assert_eq!(sim.count(0, "recoveries"), 1);
+}
+
+#[test]
+fn a_kill_in_the_middle_is_remembered_by_the_device() {
+    let floor = floor();
+    let sim = Sim::start(&floor, 2);
+    let mut run = floor.start(&format!("{RECOVER} --slot 1113 --json"));
+    assert!(run.says("recovery-begun"));
+    let said = run.kill();
+    let begun = said
+        .objects()
+        .into_iter()
+        .find(|object| object["kind"] == "recovery-begun");
+    let device = begun.unwrap()["device"].clone();
+    sim.until_free(0);
+    let other = floor
+        .run(&format!("{RECOVER} --slot 1123 --json"))
+        .exits(0)
+        .objects();
+    assert_eq!(other.last().unwrap()["needing_recovery"][0], device, "{other:?}");
+    let done = floor
+        .run(&format!("{RECOVER} --slot 1113 --json"))
+        .exits(0)
+        .objects();
+    assert_eq!(board(&done)["device"], device);
+    assert_eq!(done.last().unwrap()["needing_recovery"], Value::Array(vec![]));
+}
+
+#[test]
+fn another_board_in_the_socket_is_not_answered() {
+    let floor = floor();
+    let fault = r#"{"board":0,"when":{"recovery":{}},"what":{"swap":{"with":1}}}"#;
+    let sim = Sim::start_with(&floor, 2, faults(&floor, fault));
+    let objects = floor
+        .run(&format!("{RECOVER} --slot 1113 --json"))
+        .exits(1)
+        .objects();
+    let board = board(&objects);
+    assert_eq!(board["outcome"], "untouched", "{board}");
+    assert!(
+        objects.iter().all(|object| object["kind"] != "recovery-begun"),
+        "{objects:?}"
+    );
+    for number in 0..2 {
+        assert_eq!(sim.count(number, "recoveries"), 0);
+    }
+}
+
+#[test]
+fn protected_and_complete_devices_are_left_alone() {
+    let floor = floor();
+    let sim = Sim::start_with(&floor, 2, "--state DeviceComplete");
+    let devices = floor.run("devices --bench at:bench --json").exits(0).objects();
+    let id = |number: usize| devices[number]["device"].as_str().unwrap();
+    let refused = |words: &str, code: &str| {
+        let objects = floor.run(&format!("{RECOVER} {words} --json")).exits(1).objects();
+        let board = board(&objects);
+        assert_eq!(
+            (&board["outcome"], &board["error"]["code"]),
+            (&"untouched".into(), &code.into()),
+            "{board}"
+        );
+    };
+    refused("--slot 1113", "interlock.erase-complete");
+
+    let supplies = Supplies::new(&Seed::new(1)).unwrap();
+    let file = supplies.capability_file(id(0).parse().unwrap(), &[]).unwrap();
+    floor.write("device.cap", &file);
+    refused(
+        "--slot 1123 --capability device.cap",
+        "interlock.erase-capability",
+    );
+    floor.write("d/protected.txt", format!("{} golden sample\n", id(0)));
+    refused("--slot 1113 --capability device.cap", "interlock.protected");
+    assert_eq!(sim.count(0, "recoveries_begun"), 0, "they are not even disturbed");
+
+    fs::remove_file(floor.at("d/protected.txt")).unwrap();
+    let words = format!("{RECOVER} --slot 1113 --capability device.cap --trace board.trace");
+    floor.run(&words).exits(0);
+    assert_eq!(sim.count(0, "recoveries"), 1);
+    let trace = fs::read_to_string(floor.at("board.trace")).unwrap();
+    assert!(trace.contains("bytes of a capability file were sent"), "{trace}");
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert!(!trace.contains(&hex(&file[8..40])), "the file is in the trace");
+
+    floor.write("no.cap", "no capability file");
+    floor
+        .run(&format!("{RECOVER} --slot 1113 --capability no.cap"))
+        .fails(4, "recover.capability");
+    floor
+        .run(&format!("{RECOVER} --all --trace other.trace"))
+        .fails(2, "recover.trace");
+}
+
+#[test]
+fn a_bad_set_touches_no_board() {
+    let floor = floor();
+    let sim = Sim::start(&floor, 1);
+    floor.write("set/recovery-runtime.bin", "");
+    floor.run(RECOVER).fails(4, "image-set.missing");
+    floor
+        .run("recover --images nowhere --bench at:bench --data d")
+        .fails(3, "image-set.file");
+    floor
+        .run("recover --images set:abcdef --bench at:bench --data d")
+        .fails(4, "image-set.unknown");
+    assert_eq!(sim.count(0, "recoveries_begun"), 0);
+    assert!(!floor.at("d").exists());
+}
+
+#[test]
+fn ctrl_c_before_the_erase_leaves_boards_alone() {
+    let floor = floor();
+    // At this pace the ROM alone takes half a second.
+    let sim = Sim::start_with(&floor, 1, "--pace real");
+    let mut run = floor.start(&format!("{RECOVER} --json"));
+    assert!(run.says("images of"));
+    run.interrupt();
+    let objects = run.done().exits(130).objects();
+    assert_eq!(board(&objects)["outcome"], "untouched");
+    assert_eq!(sim.count(0, "recoveries"), 0);
+}
