@@ -1,10 +1,12 @@
 //! Who a device is by its boot messages: at each boot, the recovery UART tells the id, whether or not there is an OS
 //! (`chip-to-pc-and-recovery.md` 3).
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures::future::{Either, select};
-use lineside_link::{Board, Clock, LineSettings, Port, read_some};
+use lineside_link::{Board, Clock, LineSettings, Port};
 use lineside_terms::DeviceId;
 
 use crate::error::DeviceError;
@@ -33,12 +35,13 @@ pub async fn identify_by_console(
     let mut heard = Vec::new();
     let mut buffer = [0; 512];
     loop {
-        let count = match select(Box::pin(read_some(&mut *wire, &mut buffer)), end).await {
-            Either::Left((count, rest)) => {
-                end = rest;
-                count?
-            }
-            Either::Right(_) => return Err(no_console(&heard, patience)),
+        let read = poll_fn(|cx| match wire.poll_read(cx, &mut buffer) {
+            Poll::Pending => Pin::new(&mut end).poll(cx).map(|()| None),
+            read => read.map(Some),
+        });
+        let count = match read.await {
+            Some(count) => count?,
+            None => return Err(no_console(&heard, patience)),
         };
         heard.extend_from_slice(&buffer[..count]);
         if let Some(device) = id_in(&heard) {

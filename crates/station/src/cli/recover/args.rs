@@ -9,8 +9,8 @@ use lineside_terms::SlotPath;
 /// Arguments of `recover`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Everything on a device is erased: OS, software, Wi-Fi, certificates. The set is looked through before, and
-a device is answered only when it is the one that was there before and nobody protects it.
+    after_help = "Everything on a device is erased: OS, software, Wi-Fi, certificates. The set is looked through
+before, and a device is answered only when it is the one that was there before and nobody protects it.
 
 Exit codes: 0 every board runs the new OS; 1 one does not; 3 the station is in trouble; 4 the set or
 a capability file was refused, nothing was touched; 130 stopped. Ctrl-C leaves boards alone that are
