@@ -271,12 +271,10 @@ impl Shell {
     ) -> Poll<()> {
         loop {
             let mut is_busy = false;
-            if !self.is_cancelled {
-                if cancel.poll_asked(cx) {
-                    self.is_cancelled = true;
-                    self.input(Input::Cancel, store);
-                    is_busy = true;
-                }
+            if !self.is_cancelled && cancel.poll_asked(cx) {
+                self.is_cancelled = true;
+                self.input(Input::Cancel, store);
+                is_busy = true;
             }
             is_busy |= self.follow_bench(cx, store);
             is_busy |= self.follow_store(cx, store, notice);

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use clap::Args;
 use futures::future::join_all;
 use lineside_device::identify_by_console;
 use lineside_terms::{DeviceId, SlotPath, Told};
@@ -16,27 +15,7 @@ use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
-use super::{bench, on_host_thread};
-
-/// Arguments of `identify`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  lineside device identify --via-console --all\n  lineside device identify --via-console --slot 1113 --json"
-)]
-pub(crate) struct IdentifyArgs {
-    /// Reset the chip and read its id from what it says while it boots; the only way so far
-    #[arg(long, required = true)]
-    pub(crate) via_console: bool,
-    /// The board in this slot; may be repeated
-    #[arg(long, value_name = "SLOT", conflicts_with = "all")]
-    pub(crate) slot: Vec<SlotPath>,
-    /// Every attached board
-    #[arg(long)]
-    pub(crate) all: bool,
-    /// Seconds to wait for a chip to tell
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    pub(crate) timeout: u64,
-}
+use super::{bench, choose, on_host_thread};
 
 /// One object of `--json`.
 #[derive(Serialize)]
@@ -48,11 +27,17 @@ struct Object<'a> {
     error: Option<&'a Told>,
 }
 
-pub(crate) fn run(global: &Global, args: &IdentifyArgs, printer: &Printer) -> Result<Exit, Trouble> {
+pub(super) fn run(
+    global: &Global,
+    slots: &[SlotPath],
+    is_all: bool,
+    patience: Duration,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        let boards = bench::choose(bench.bench.list().await?, &args.slot, args.all)?;
-        let patience = Duration::from_secs(args.timeout);
+        let help = "Name one with --slot, or ask every one with --all.";
+        let boards = choose::boards(bench.bench.list().await?, slots, is_all, help)?;
         let found = join_all(boards.iter().map(|board| ask(&bench, &board.slot, patience))).await;
         let mut exit = Exit::Good;
         let mut rows = Vec::new();

@@ -8,6 +8,7 @@ mod device;
 mod devices;
 mod doctor;
 mod exit;
+mod identify;
 mod image;
 mod image_set;
 mod later;

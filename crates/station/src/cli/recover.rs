@@ -171,7 +171,7 @@ fn capabilities(args: &RecoverArgs) -> Result<BTreeMap<DeviceId, Capability>, Tr
         })?;
         let record = Package::parse(&bytes)
             .ok()
-            .and_then(|package| CapabilityRecord::parse(package.body()).ok());
+            .and_then(|package| CapabilityRecord::of(&package).ok());
         let Some(record) = record else {
             return Err(Trouble::new(
                 Exit::Refused,

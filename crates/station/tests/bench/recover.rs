@@ -274,3 +274,25 @@ fn ctrl_c_before_the_erase_leaves_boards_alone() {
     assert_eq!(board(&objects)["outcome"], "untouched");
     assert_eq!(sim.count(0, "recoveries"), 0);
 }
+
+#[test]
+fn a_device_without_an_os_says_who_it_is() {
+    let floor = floor();
+    let fault = r#"{"when":{"recovery-stage":{"stage":"writing"}},"what":{"recovery-error":{"code":101}}}"#;
+    let _sim = Sim::start_with(&floor, 1, faults(&floor, fault));
+    let id = floor.run("devices --bench at:bench --json").exits(0).object()["device"].clone();
+    let identify = "device identify --via-console --bench at:bench";
+    assert_eq!(
+        floor.run(&format!("{identify} --json")).exits(0).object()["device"],
+        id
+    );
+    floor.run(RECOVER).exits(1);
+    let said = floor.run(&format!("{identify} --json")).exits(0).object();
+    assert_eq!(
+        (&said["device"], &said["kind"]),
+        (&id, &"identified-by-console".into())
+    );
+    floor
+        .run(&format!("{identify} --id abcd"))
+        .fails(2, "device.slot-only");
+}

@@ -80,6 +80,18 @@ pub(crate) enum Verb {
     /// Its id
     #[command(after_help = "Example:\n  lineside device id --slot 1113")]
     Id,
+    /// Its id, also without a working operating system
+    #[command(
+        after_help = "With --via-console the chip is reset, and what runs on it runs anew; nothing is written.
+
+Example:
+  lineside device identify --via-console --all"
+    )]
+    Identify {
+        /// Reset the chip and read its id from what it says while it boots
+        #[arg(long)]
+        via_console: bool,
+    },
     /// Version of its operating system
     #[command(after_help = "Example:\n  lineside device os-version --all")]
     OsVersion,

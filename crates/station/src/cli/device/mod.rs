@@ -35,7 +35,7 @@ use super::exit::Exit;
 use super::output::{Printer, Tone};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{choose, on_host_thread};
+use super::{choose, identify, on_host_thread};
 pub(crate) use args::DeviceArgs;
 use args::{StateVerb, Target, Verb};
 use hand::{Hand, told};
@@ -49,6 +49,9 @@ const PROTECTED_FILE: &str = "protected.txt";
 
 pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Result<Exit, Trouble> {
     let (target, verb) = (&args.target, &args.verb);
+    if let Verb::Identify { via_console: true } = verb {
+        return via_console(global, target, printer);
+    }
     let effect = task::effect(verb);
     if target.all && (effect != Effect::Reads || task::out(verb).is_some()) {
         return Err(Trouble::usage(
@@ -96,6 +99,19 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
         let done = join_all(boards.into_iter().map(|board| work.on(board))).await;
         Ok(report(&done, verb, &names, printer))
     })?
+}
+
+/// The one verb that needs no connection, and with it nothing that a connection needs.
+fn via_console(global: &Global, target: &Target, printer: &Printer) -> Result<Exit, Trouble> {
+    if !target.id.is_empty() {
+        return Err(Trouble::usage(
+            "device.slot-only",
+            "who a device is can only be asked by its slot",
+            "Name boards with --slot, or take all of them with --all.",
+        ));
+    }
+    let patience = Duration::from_secs(target.timeout);
+    identify::run(global, &target.slot, target.all, patience, printer)
 }
 
 /// A capability file, ready to go with requests, and the device that it is for.

@@ -46,7 +46,7 @@ pub(super) struct PackageFile {
 pub(super) const fn operation(verb: &Verb) -> Operation {
     match verb {
         Verb::Status => Operation::GetStatus,
-        Verb::Id | Verb::SecurityState => Operation::GetSecurityState,
+        Verb::Id | Verb::Identify { .. } | Verb::SecurityState => Operation::GetSecurityState,
         Verb::OsVersion => Operation::GetOsVersion,
         Verb::Images { .. } => Operation::GetImages,
         Verb::Abi => Operation::GetAbiVersions,

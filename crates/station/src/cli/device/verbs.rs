@@ -23,7 +23,7 @@ use super::task::{Input, PackageFile, Stored};
 pub(super) async fn perform(hand: &mut Hand, verb: &Verb, input: &Input) -> Result<Value, Told> {
     match verb {
         Verb::Status => status(hand).await,
-        Verb::Id => Ok(json!({ "device": hand.id() })),
+        Verb::Id | Verb::Identify { .. } => Ok(json!({ "device": hand.id() })),
         Verb::OsVersion => answer(hand.device()?.os_version().await),
         Verb::SecurityState => Ok(json!({ "securityState": hand.device()?.security() })),
         Verb::Images { full } => images(hand, *full).await,
