@@ -1,5 +1,5 @@
-//! Who a device is by its boot messages: at each boot, the recovery UART tells the id, whether or not there is an OS
-//! (`chip-to-pc-and-recovery.md` 3).
+//! Who a device is by its boot messages: at each boot its boot loader tells the id on the recovery UART, also when the OS
+//! behind it does not answer (`chip-to-pc-and-recovery.md` 3). An erased device has no boot loader.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -1,7 +1,7 @@
 //! `lineside device identify --via-console`: who a device is, without a working OS.
 //!
-//! The chip is reset and tells its id while it boots, whether or not there is an OS on it. What ran on it runs anew;
-//! nothing is written.
+//! The chip is reset and its boot loader tells its id, also when the OS behind it does not answer. What ran on it runs
+//! anew; nothing is written.
 
 use std::time::Duration;
 
