@@ -14,6 +14,7 @@ use super::args::Global;
 use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{bench, choose, on_host_thread};
 
@@ -37,7 +38,9 @@ pub(super) fn run(
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
         let help = "Name one with --slot, or ask every one with --all.";
-        let boards = choose::boards(bench.bench.list().await?, slots, is_all, help)?;
+        let names = Names::of_station(global);
+        let meant = names.resolve_all(slots);
+        let boards = choose::boards(bench.bench.list().await?, &meant, is_all, help)?;
         let found = join_all(boards.iter().map(|board| ask(&bench, &board.slot, patience))).await;
         let mut exit = Exit::Good;
         let mut rows = Vec::new();
@@ -56,7 +59,7 @@ pub(super) fn run(
                     (format!("{error} {}", error.help), Tone::Bad)
                 }
             };
-            rows.push(vec![(board.slot.to_string(), Tone::Plain), (said, tone)]);
+            rows.push(vec![(names.show(&board.slot), Tone::Plain), (said, tone)]);
         }
         printer.result(&table(&["slot", "device"], &rows));
         Ok(exit)

@@ -30,6 +30,7 @@ use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::run::{line_of, stop_on_ctrl_c};
+use super::slots::Names;
 use super::trouble::Trouble;
 use super::{bench, choose, data, image_set, on_host_thread, records};
 pub(crate) use args::RecoverArgs;
@@ -60,7 +61,9 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     };
     let bench = bench::open(&global.bench).await?;
     let help = "Name one with --slot, or recover all of them with --all.";
-    let boards = choose::boards(bench.bench.list().await?, &args.slot, args.all, help)?;
+    let names = Names::of_station(global);
+    let meant = names.resolve_all(&args.slot);
+    let boards = choose::boards(bench.bench.list().await?, &meant, args.all, help)?;
     let slots: Vec<SlotPath> = boards.into_iter().map(|board| board.slot).collect();
     if args.trace.is_some() && slots.len() > 1 {
         return Err(Trouble::usage(
@@ -96,7 +99,7 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
     stop_on_ctrl_c(&cancel, *printer, STOPPING);
-    let live = RefCell::new(Live::new(*printer, &order.slots));
+    let live = RefCell::new(Live::new(*printer, names.clone(), &order.slots));
     let summary = recover(
         place,
         order,
@@ -123,7 +126,7 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     live.borrow_mut().end();
     // Everything is durable; a journal that failed has said so in the summary.
     drop(keeper.close());
-    show(&summary, printer);
+    show(&summary, &names, printer);
     if let Err(trouble) = records::open_view(&folder) {
         printer.note(&format!(
             "note: the view was not brought up to date: {}",
@@ -260,7 +263,7 @@ pub(super) const fn tone(outcome: RecoveryOutcome) -> Tone {
     }
 }
 
-fn show(summary: &Summary, printer: &Printer) {
+fn show(summary: &Summary, names: &Names, printer: &Printer) {
     let recovered = summary
         .boards
         .iter()
@@ -282,7 +285,7 @@ fn show(summary: &Summary, printer: &Printer) {
             let dash = || "-".to_owned();
             let remedy = board.error.as_ref();
             vec![
-                (board.slot.to_string(), Tone::Plain),
+                (names.show(&board.slot), Tone::Plain),
                 (
                     board.device.map_or_else(dash, |device| device.short()),
                     Tone::Plain,

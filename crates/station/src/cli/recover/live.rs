@@ -9,6 +9,7 @@ use lineside_terms::SlotPath;
 
 use super::{tone, word};
 use crate::cli::output::{Printer, Tone, table};
+use crate::cli::slots::Names;
 
 /// People cannot read faster than this.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -17,6 +18,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Live {
     printer: Printer,
+    names: Names,
     boards: BTreeMap<SlotPath, Board>,
     drawn_lines: usize,
     drawn_at: Option<Instant>,
@@ -29,9 +31,10 @@ struct Board {
 }
 
 impl Live {
-    pub(super) fn new(printer: Printer, slots: &[SlotPath]) -> Self {
+    pub(super) fn new(printer: Printer, names: Names, slots: &[SlotPath]) -> Self {
         Self {
             printer,
+            names,
             boards: slots
                 .iter()
                 .map(|slot| (slot.clone(), Board::default()))
@@ -65,7 +68,11 @@ impl Live {
         if !self.printer.is_live() || (is_early && !is_last) {
             return;
         }
-        let rows: Vec<_> = self.boards.iter().map(|(slot, board)| board.row(slot)).collect();
+        let rows: Vec<_> = self
+            .boards
+            .iter()
+            .map(|(slot, board)| board.row(self.names.show(slot)))
+            .collect();
         let text = table(&["slot", "device", "", ""], &rows) + "\n";
         self.printer.redraw(self.drawn_lines, &text);
         self.drawn_lines = text.lines().count();
@@ -74,8 +81,8 @@ impl Live {
 }
 
 impl Board {
-    fn row(&self, slot: &SlotPath) -> Vec<(String, Tone)> {
-        let slot = (slot.to_string(), Tone::Plain);
+    fn row(&self, slot: String) -> Vec<(String, Tone)> {
+        let slot = (slot, Tone::Plain);
         match &self.ended {
             Some(ended) => vec![
                 slot,
