@@ -5,17 +5,18 @@
 //!
 //! *One board's own limit* is the same recovery of one board under a clock moved by hand, where the host takes no time at
 //! all; it stands beside what the bytes alone take on the wire. The gates compare with it the slowest of many boards in
-//! real time, the simulator on a thread of its own. When the simulator was late there, the run is void. A host's turn is
+//! real time; the simulator then has a processor of its own and never sleeps. When it was late nevertheless, the run is void. A host's turn is
 //! the time from the moment when an acknowledgement can be fetched to the moment when the next block is handed over.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
+mod living;
 mod measure;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
@@ -157,10 +158,15 @@ fn alone(set: &Arc<ImageSet>, turn_around: Duration, usb: Option<UsbTimes>) -> D
 fn many(boards: usize, set: &Arc<ImageSet>, turn_around: Duration, one: Duration, limit: Option<f64>) {
     let clock = Clock::precise();
     let host = threads();
-    let world = World::new(config(boards, turn_around, None), Clock::precise()).unwrap();
+    let (by_hand, hands) = Clock::by_hand();
+    let world = World::new(config(boards, turn_around, None), by_hand).unwrap();
     let life = world.run();
     let simulator = std::thread::Builder::new().name("simulator".into());
-    simulator.spawn(move || match block_on(life) {}).unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
+    let thread = simulator
+        .spawn(move || living::live_without_sleep(life, &hands, &ends))
+        .unwrap();
     let turns: Turns = Rc::default();
     let before = cpu_of(&host);
     let began = clock.now();
@@ -172,6 +178,8 @@ fn many(boards: usize, set: &Arc<ImageSet>, turn_around: Duration, one: Duration
         .filter(|thread| !host.contains(thread))
         .collect();
     let (host, simulator) = (cpu_of(&host), cpu_of(&simulator));
+    is_over.store(true, Ordering::Release);
+    thread.join().unwrap();
 
     let late = world.lateness();
     let is_void = late.over_1_ms as f64 > LATE_SHARE * late.pieces.max(1) as f64;

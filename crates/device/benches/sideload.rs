@@ -10,16 +10,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
+mod living;
 mod measure;
 
 use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,11 +27,11 @@ use futures::task::LocalSpawnExt as _;
 use lineside_device::boot::wait_responsive;
 use lineside_device::{Progress, ProgressCell, Session, SessionConfig, TrustAnchor, Verified, timeouts};
 use lineside_image::{ApplicationSource, pack_application};
-use lineside_link::{Bench as _, Board, Clock, Hands, LineSettings, LinkError, Port, Wire, run_simulated};
+use lineside_link::{Bench as _, Board, Clock, LineSettings, LinkError, Port, Wire, run_simulated};
 use lineside_protocol::assume::{MSS, MTU};
 use lineside_protocol::slip::ESC;
 use lineside_simulator::{DeviceTimes, Lateness, Seed, WirePace, World, WorldConfig};
-use lineside_terms::{Epoch, ImageId, Instant};
+use lineside_terms::{Epoch, ImageId};
 use measure::{Verdict, cpu_of, figure, median, say, threads};
 
 const BOARDS: usize = 64;
@@ -124,35 +122,11 @@ fn in_real_time(package: &Bytes) {
     let world = World::new(config(), by_hand).unwrap();
     let life = world.run();
     let simulator = std::thread::Builder::new().name("simulator".into());
-    simulator.spawn(move || live_without_sleep(life, &hands)).unwrap();
+    simulator
+        .spawn(move || living::live_without_sleep(life, &hands, &false.into()))
+        .unwrap();
     let done = block_on(sideload(&world, &clock, package, &host));
     done.print("real time");
-}
-
-/// Lets simulated boards live in real time without ever asking the system to be woken: a chip's wires are on time
-/// however coarse the machine's timers are. That takes a processor of its own, which is not the host's.
-fn live_without_sleep(life: impl Future<Output = Infallible>, hands: &Hands) {
-    let woken = Arc::new(Woken(AtomicBool::new(true)));
-    let waker = Waker::from(Arc::clone(&woken));
-    let mut cx = Context::from_waker(&waker);
-    let mut life = pin!(life);
-    let began = std::time::Instant::now();
-    loop {
-        hands.move_to(Instant::ZERO + began.elapsed());
-        if woken.0.swap(false, Ordering::AcqRel) {
-            let Poll::Pending = life.as_mut().poll(&mut cx);
-        }
-        std::hint::spin_loop();
-    }
-}
-
-/// Whether something wants to go on.
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 /// What came of it.
