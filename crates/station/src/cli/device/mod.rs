@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::future::join_all;
+use futures::future::{FutureExt as _, join_all};
 use lineside_device::{Scope, Session, SessionConfig, Timeouts, boot};
 use lineside_flow::interlock::Protected;
 use lineside_image::{CapabilityRecord, Package};
@@ -96,7 +96,11 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
             verb,
             input: &input,
         };
-        let done = join_all(boards.into_iter().map(|board| work.on(board))).await;
+        let done = {
+            // Boxed, or all of it would be in the program twice: for few boards and for many.
+            let all = boards.into_iter().map(|board| work.on(board).boxed_local());
+            join_all(all).await
+        };
         Ok(report(&done, verb, &names, printer))
     })?
 }
