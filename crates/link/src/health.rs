@@ -8,6 +8,8 @@
 mod linux;
 mod service;
 #[cfg(windows)]
+mod suspend;
+#[cfg(windows)]
 mod windows;
 
 pub use service::{SERVICE_PORT, service};

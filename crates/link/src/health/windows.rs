@@ -1,19 +1,20 @@
 //! What FTDI's driver and Windows tell.
 
-use super::{Finding, Severity, identity};
+use super::{Finding, Severity, identity, suspend};
 use crate::LinkError;
 use crate::ftdi::d2xx::{D2xxChip, Driver, boards};
 use crate::ftdi::{Channel, Chip as _, Eeprom};
 
 /// Everything that can be looked at here. A driver that is missing or unfit is told of by the list of boards.
 pub(super) fn findings() -> Vec<Finding> {
+    let mut findings = vec![suspend::finding(), not_looked_at()];
     let Ok(driver) = Driver::load() else {
-        return vec![not_looked_at()];
+        return findings;
     };
-    let mut findings = vec![match driver.version() {
+    findings.push(match driver.version() {
         Some(version) => Finding::good("driver", format!("FTDI's driver is version {version}")),
         None => Finding::good("driver", "FTDI's driver is there and does not tell its version"),
-    }];
+    });
     let nodes = driver.list().unwrap_or_default();
     for board in boards(&nodes, &[]) {
         let Some(location) = board.location.filter(|_| !board.is_taken) else {
@@ -32,7 +33,6 @@ pub(super) fn findings() -> Vec<Finding> {
             )),
         }
     }
-    findings.push(not_looked_at());
     findings
 }
 
@@ -45,8 +45,8 @@ fn eeprom(driver: &Driver, location: u32) -> Result<Eeprom, LinkError> {
 fn not_looked_at() -> Finding {
     Finding::bad(
         Severity::Note,
-        "usb-suspend",
-        "whether Windows suspends USB ports, and what its USB controllers supply, is not looked at",
-        "Turn selective suspend of USB off in the power plan: a suspended port loses its board.",
+        "usb-controller",
+        "what the USB controllers of this PC supply and carry is not looked at",
+        "Spread many boards over several controllers, on hubs with a supply of their own.",
     )
 }
