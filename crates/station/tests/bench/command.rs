@@ -159,7 +159,7 @@ fn number_file(command: &Command) -> Option<PathBuf> {
     };
     match words.first()?.to_str()? {
         "sim" => Some(value("--dir")?.join("bench.holder")),
-        "run" => Some(value("--data")?.join("journal/owner")),
+        "run" | "recover" => Some(value("--data")?.join("journal/owner")),
         _ => None,
     }
 }
