@@ -125,8 +125,8 @@ fn what_goes_wrong_before_the_erase_is_tried_once_more() {
             board["tries"].as_u64().unwrap(),
         )
     };
-    assert_eq!(outcome("1113"), ("recovered", 2));
-    assert_eq!(outcome("1123"), ("untouched", 2));
+    assert_eq!(outcome("1113"), ("recovered", 2), "{boards:?}");
+    assert_eq!(outcome("1123"), ("untouched", 2), "{boards:?}");
     assert_eq!(sim.count(1, "recoveries"), 0);
     // Nothing was lost: it boots what it had.
     let devices = floor.run("devices --bench at:bench --json").exits(0).objects();
