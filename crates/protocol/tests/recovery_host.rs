@@ -282,10 +282,29 @@ fn no_name_leads_out_of_the_image_set() {
 }
 
 #[test]
-fn a_board_that_boots_as_usual_is_seen_at_once() {
+fn a_board_that_boots_as_usual_is_seen_soon() {
     let mut talk = Talk::new();
+    let began = talk.now;
     talk.say(b"[1BL] BOOT: 70000000/00000000/02010000\r\nG=00\r\nD=00,N=00\r\n");
+    assert_eq!(talk.outcome, None);
+    while let Some(wake) = talk.host.next_wake() {
+        talk.pass(wake - talk.now);
+        talk.say(b"[PLUTON] Logging initialized\r\n");
+    }
     assert_eq!(talk.outcome, Some(Err(Failure::BootedNormally)));
+    assert_eq!(talk.now - began, assume::ROM_SPEAKS_WITHIN);
+}
+
+#[test]
+fn what_is_left_over_from_an_earlier_boot_is_no_boot() {
+    let mut talk = Talk::new();
+    talk.say(b"G=00\r\nD=00,N=00\r\n[PLUTON] Logging initialized\r\n");
+    talk.pass(assume::ROM_ASKS_EVERY);
+    talk.say(b"RECOVERY\r\n0000362000008A01020A00008FC8C833\r\n");
+    talk.pass(assume::ROM_SPEAKS_WITHIN);
+    assert_eq!(talk.outcome, None);
+    talk.say(b"C");
+    assert_eq!((talk.outcome, talk.host.phase()), (None, Phase::Booting));
 }
 
 #[test]

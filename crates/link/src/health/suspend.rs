@@ -48,7 +48,8 @@ fn of_the_plan() -> Option<u32> {
 }
 
 fn judge(is_off_everywhere: bool, of_the_plan: Option<u32>) -> Finding {
-    const REMEDY: &str = "Turn selective suspend of USB off in the power plan: a suspended port loses its board.";
+    const REMEDY: &str =
+        "Turn selective suspend of USB off in the power plan: a suspended port loses its board.";
     match (is_off_everywhere, of_the_plan) {
         (true, _) => Finding::good(TOPIC, "Windows suspends no USB ports: its USB driver may not"),
         (false, Some(0)) => Finding::good(TOPIC, "Windows suspends no USB ports in its power plan"),

@@ -10,6 +10,10 @@ pub const RETRIES: u32 = 1;
 /// **A-09** (`chip-to-pc-and-recovery.md` 5.1): so often the ROM says that it waits for a file, until it is reset.
 pub const ROM_ASKS_EVERY: Duration = Duration::from_millis(1400);
 
+/// **A-09**: what tells of a usual boot may be left over from before the reset, so the ROM is waited for so long after it:
+/// twice the time between two of its requests.
+pub const ROM_SPEAKS_WITHIN: Duration = Duration::from_millis(2 * 1400);
+
 /// **A-10** (`chip-to-pc-and-recovery.md` 5.1): what the ROM says to a file that it refuses, without the line end; then
 /// it asks again.
 pub const BAD: &str = "+BAD";

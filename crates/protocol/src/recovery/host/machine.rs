@@ -11,7 +11,8 @@ use lineside_terms::{DeviceId, Instant};
 use super::console::{Console, Heard};
 use super::{Failure, Flash, Note, Options, Phase, Progress, Want, Wanted};
 use crate::recovery::assume::{
-    BAD, COMPLETE_WITHIN, ERASE, FIRST_WORD, IDLE, REPORT_WITHIN, ROM_ASKS_AGAIN, SWITCH_GIVEN_UP, TOTAL,
+    BAD, COMPLETE_WITHIN, ERASE, FIRST_WORD, IDLE, REPORT_WITHIN, ROM_ASKS_AGAIN, ROM_SPEAKS_WITHIN,
+    SWITCH_GIVEN_UP, TOTAL,
 };
 use crate::recovery::frame::{Finder, encode_into};
 use crate::recovery::{BANNER, FromHost, GOOD};
@@ -98,6 +99,8 @@ pub struct Host {
     /// Bytes of images before the file that is under way.
     pub(super) bytes_before: u64,
     pub(super) rom_asked: u32,
+    /// Text of a usual boot was heard, and nothing of the ROM since.
+    has_booted: bool,
     /// The last transfer failed; the device may say more about it.
     pub(super) fault: Option<(Wanted, Fault)>,
     /// The device has said that it is complete, in an event.
@@ -142,6 +145,7 @@ impl Host {
             progress: Progress::default(),
             bytes_before: 0,
             rom_asked: 0,
+            has_booted: false,
             fault: None,
             is_complete: false,
             heard_at: now,
@@ -205,13 +209,13 @@ impl Host {
             Heard::Asked => {}
             Heard::Line(line) => {
                 let has_booted = line.starts_with("D=") || line.starts_with("[PLUTON]");
-                if self.phase == Phase::Checking && line == GOOD {
+                if self.phase == Phase::Entering {
+                    self.hear_of_boot(has_booted, line == BANNER, now);
+                } else if self.phase == Phase::Checking && line == GOOD {
                     self.phase = Phase::Starting;
                     self.heard(now, IDLE);
                 } else if self.phase == Phase::Checking && line == BAD {
                     self.finish(Err(Failure::BootloaderRefused));
-                } else if self.phase == Phase::Entering && has_booted {
-                    self.finish(Err(Failure::BootedNormally));
                 } else if self.phase > Phase::Booting && (line == BANNER || has_booted) {
                     self.finish(Err(Failure::Restarted { phase: self.phase }));
                 }
@@ -220,6 +224,16 @@ impl Host {
                     self.note(Note::Console(line));
                 }
             }
+        }
+    }
+
+    /// Before the ROM asks: a usual boot may be news of what was before the reset.
+    fn hear_of_boot(&mut self, has_booted: bool, is_rom: bool, now: Instant) {
+        if is_rom {
+            self.has_booted = false;
+            self.heard(now, FIRST_WORD);
+        } else if has_booted && !std::mem::replace(&mut self.has_booted, true) {
+            self.heard(now, ROM_SPEAKS_WITHIN);
         }
     }
 
@@ -291,6 +305,8 @@ impl Host {
             } else if let Some((wanted, fault)) = self.fault.take() {
                 let file = wanted.to_string();
                 Err(Failure::Transfer { file, fault })
+            } else if phase == Phase::Entering && self.has_booted {
+                Err(Failure::BootedNormally)
             } else if phase == Phase::Entering {
                 Err(Failure::NoRom { after: self.patience })
             } else {
