@@ -89,6 +89,9 @@ pub enum Body {
         serials: BTreeMap<SlotPath, UnitSerial>,
         /// How many units must pass, if the caller said so.
         expected: Option<u32>,
+        /// The only device that is meant, if somebody named one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<DeviceId>,
     },
     /// A new epoch of a socket: a board is there, or was reset, or came back.
     BoardSeen {

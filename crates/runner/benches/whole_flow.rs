@@ -293,7 +293,7 @@ fn station() -> StationName {
 fn place(bench: Rc<dyn Bench>, wall: WallClock, entropy: Entropy, ca_pem: &str) -> Place {
     let session = SessionConfig {
         anchor: TrustAnchor::from_pem(ca_pem).unwrap(),
-        entropy: entropy.clone(),
+        entropy,
         ..SessionConfig::new(wall.stamp().wall_ms)
     };
     Place {
@@ -304,9 +304,7 @@ fn place(bench: Rc<dyn Bench>, wall: WallClock, entropy: Entropy, ca_pem: &str) 
         bench,
         wall,
         session,
-        entropy,
         shift: Shift::default(),
-        patience: Patience::default(),
     }
 }
 
@@ -330,6 +328,9 @@ fn flow(boards: usize) -> Cost {
         program,
         serials: serials(slots),
         expected: None,
+        only: None,
+        entropy: Entropy::Seeded(1),
+        patience: Patience::default(),
     };
     let disk: Arc<dyn Disk> = Arc::new(FakeDisk::new());
     let (journal, _) = Journal::open(disk, station()).unwrap();
@@ -392,6 +393,9 @@ fn host(dir: &Path, boards: usize) -> Cost {
             program: program(&keys),
             serials: serials(slots),
             expected: Some(u32::try_from(boards).unwrap()),
+            only: None,
+            entropy: Entropy::System,
+            patience: Patience::default(),
         };
         let folder = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());

@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use lineside_device::{Entropy, Progress, ProgressCell, SessionConfig};
-use lineside_flow::interlock::{EpochCause, Protected};
+use lineside_device::{Entropy, Progress, ProgressCell};
+use lineside_flow::interlock::EpochCause;
 use lineside_flow::line::Refusal;
-use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt, Shift};
-use lineside_link::{Bench, BenchEvent, Sleep, Watch};
-use lineside_terms::{BootId, SlotPath, StationName, Told};
+use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt};
+use lineside_link::{BenchEvent, Sleep, Watch};
+use lineside_terms::{DeviceId, SlotPath, Told};
 
 use crate::error::RunnerError;
+use crate::place::Place;
 use crate::program::{Program, Serials};
 use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
 use crate::store::Store;
@@ -34,39 +35,6 @@ pub use crate::slot::Patience;
 /// `lineside_device::timeouts::GOODBYE` at most, and whatever else a slot still does is of no interest any more.
 const PARTING: Duration = Duration::from_millis(500);
 
-/// The station that a batch runs on.
-pub struct Place {
-    /// Its name.
-    pub station: StationName,
-    /// This start of the program: 16 random bytes.
-    pub boot: BootId,
-    /// The program's version, for the record.
-    pub program_version: String,
-    /// The bench as it was named, for the record.
-    pub bench_name: String,
-    /// The boards.
-    pub bench: Rc<dyn Bench>,
-    /// Clock and wall time.
-    pub wall: WallClock,
-    /// How devices are reached and whom to trust.
-    pub session: SessionConfig,
-    /// Where randomness comes from.
-    pub entropy: Entropy,
-    /// Who works.
-    pub shift: Shift,
-    /// How long devices are waited for.
-    pub patience: Patience,
-}
-
-impl std::fmt::Debug for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place")
-            .field("station", &self.station)
-            .field("bench", &self.bench_name)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What is to be done.
 #[derive(Debug)]
 pub struct Batch {
@@ -76,6 +44,12 @@ pub struct Batch {
     pub serials: Serials,
     /// How many units must pass, if the caller said so; else every board and every serial counts.
     pub expected: Option<u32>,
+    /// The only device that is meant, if somebody named one: every other is held, whatever socket it answers in.
+    pub only: Option<DeviceId>,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// How long devices are waited for.
+    pub patience: Patience,
 }
 
 /// Something worth showing.
@@ -157,41 +131,40 @@ pub async fn run(
     cancel: &Cancel,
     mut notice: impl FnMut(Notice<'_>),
 ) -> Result<Summary, RunnerError> {
+    let Batch {
+        program,
+        serials,
+        expected,
+        only,
+        entropy,
+        patience,
+    } = batch;
+    let (mut line, mut pending) = place.resume(program.protected().clone(), history)?;
     let Place {
         station,
-        boot,
-        program_version,
-        bench_name,
         bench,
         wall,
         session,
-        entropy,
-        shift,
-        patience,
+        ..
     } = place;
-    let protected: Protected = batch.program.protected().clone();
     let holder = format!("lineside run on {station}");
-    let mut line = Line::resume(station, boot, protected, shift, history).map_err(RunnerError::History)?;
     let boards = bench.list().await.map_err(RunnerError::Bench)?;
-    let expected = batch
-        .expected
-        .map_or_else(|| boards.len().max(batch.serials.count), |count| count as usize);
+    let to_pass = expected.map_or_else(|| boards.len().max(serials.count), |count| count as usize);
     let watch = bench.watch();
     let common = Rc::new(Common {
         bench,
         wall: wall.clone(),
-        program: Rc::clone(&batch.program),
+        program: Rc::clone(&program),
         session,
         entropy: RefCell::new(entropy),
         holder,
         patience,
     });
-    let mut pending = line.start(&program_version, &bench_name, wall.stamp());
-    let recipe = Rc::clone(batch.program.recipe());
     let begin = Input::Begin {
-        recipe,
-        serials: batch.serials.by_slot,
-        expected: batch.expected,
+        recipe: Rc::clone(program.recipe()),
+        serials: serials.by_slot,
+        expected,
+        only,
     };
     pending.extend(line.take(begin, wall.stamp()).unwrap_or_default());
     let mut shell = Shell {
@@ -224,7 +197,7 @@ pub async fn run(
     let picture = shell.line.picture();
     Ok(Summary {
         picture,
-        expected,
+        expected: to_pass,
         is_cancelled: shell.is_cancelled,
         store_error: shell.store_error,
     })

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`program`] | a plan with every byte that it refers to: paths end here |
 //! | `check` | everything that is wrong with a plan and what it names, with its place |
+//! | [`Place`] | the station: what a batch and a recovery have in common |
 //! | [`batch`] | the async shell of the engine: one batch of boards through one program |
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
@@ -22,6 +23,7 @@ pub mod batch;
 mod check;
 mod error;
 pub mod image_sets;
+mod place;
 pub mod program;
 pub mod recover;
 mod slot;
@@ -29,9 +31,10 @@ pub mod store;
 pub mod survey;
 mod wall;
 
-pub use batch::{Batch, Cancel, Notice, Place, Summary};
+pub use batch::{Batch, Cancel, Notice, Summary};
 pub use check::{Placed, check};
 pub use error::{RunnerError, UnitFault};
+pub use place::Place;
 pub use program::{Program, Serials, Supplies};
 pub use store::{Keeper, Store};
 pub use wall::WallClock;

@@ -484,3 +484,14 @@ fn each_delete_policy_ends_complete_or_stops_before_the_state_change() {
         }
     }
 }
+
+#[test]
+fn only_the_device_that_is_meant_is_taken() {
+    let mut floor = Floor::of(2);
+    floor.only = Some(floor.truth(1).device_id);
+    let summary = floor.start().summary();
+    verdicts(&floor, &summary, &[1], &[(0, "unit.not-meant")]);
+    let other = floor.truth(0);
+    assert_eq!(other.counters.irreversible_asked, 0);
+    assert_eq!(other.state, ManufacturingState::Module1Complete);
+}

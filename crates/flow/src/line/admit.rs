@@ -18,6 +18,8 @@ use crate::recipe::Recipe;
 /// Why a device is not taken, or why a run does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Hold {
+    #[error("device {} is not the one that is meant", device.short())]
+    NotMeant { device: DeviceId },
     #[error("device {} answers on slot {other} as well", device.short())]
     Twice { device: DeviceId, other: SlotPath },
     #[error("the device is {state}, which the plan does not take")]
@@ -66,6 +68,7 @@ pub(super) enum Hold {
 impl Explain for Hold {
     fn code(&self) -> &'static str {
         match self {
+            Self::NotMeant { .. } => "unit.not-meant",
             Self::Twice { .. } => "unit.id-twice",
             Self::WrongState { .. } => "unit.wrong-state",
             Self::ForeignComplete { .. } => "unit.foreign-complete",
@@ -90,6 +93,7 @@ impl Explain for Hold {
 
     fn help(&self) -> String {
         match self {
+            Self::NotMeant { .. } => "Put the device back that you confirmed; nothing was written to this one.",
             Self::Twice { .. } => "Set both units aside: two chips never share an id. Check for a cable that is seen twice.",
             Self::WrongState { .. } => "Check that this plan is for such modules; `incoming` in the plan says what it takes.",
             Self::ForeignComplete { .. } => "Set the unit aside and ask where it was finished; nothing was written to it.",
@@ -119,7 +123,7 @@ impl Explain for Hold {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Unplugged => Blame::Board,
+            Self::Unplugged | Self::NotMeant { .. } => Blame::Board,
             Self::PlanChanged
             | Self::NoSerial
             | Self::SerialTaken { .. }
@@ -149,6 +153,10 @@ impl Line {
         }
         if let Err(protected) = self.live.protected.check(&device) {
             return hold(&protected);
+        }
+        let only = state.batch.as_ref().and_then(|batch| batch.only);
+        if only.is_some_and(|only| only != device) {
+            return hold(&Hold::NotMeant { device });
         }
         let open = state.open_run(&device);
         if let Some((id, run)) = open {

@@ -126,6 +126,7 @@ impl State {
                 plan,
                 serials,
                 expected,
+                only,
             } => {
                 if !self.recipes.contains_key(plan) {
                     return Err(Misfit::Dangling("a plan"));
@@ -134,6 +135,7 @@ impl State {
                     plan: *plan,
                     serials: serials.clone(),
                     expected: *expected,
+                    only: *only,
                     passed: Default::default(),
                 });
                 // A new order stands above an older wish to stop.

@@ -61,6 +61,7 @@ impl Line {
                 recipe,
                 serials,
                 expected,
+                only,
             } => {
                 let mut facts = Vec::new();
                 if !self.state.recipes.contains_key(&recipe.plan) {
@@ -73,6 +74,7 @@ impl Line {
                     plan,
                     serials,
                     expected: *expected,
+                    only: *only,
                 }));
                 Ok(facts)
             }

@@ -59,6 +59,8 @@ pub enum Input {
         serials: BTreeMap<SlotPath, UnitSerial>,
         /// How many units must pass, if the caller said so.
         expected: Option<u32>,
+        /// The only device that is meant, if somebody named one: every other is held.
+        only: Option<DeviceId>,
     },
     /// A board is there, was reset, or its link was lost and a new look is due.
     Seen {

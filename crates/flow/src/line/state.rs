@@ -36,6 +36,8 @@ pub(super) struct Batch {
     pub(super) plan: Digest,
     pub(super) serials: BTreeMap<SlotPath, UnitSerial>,
     pub(super) expected: Option<u32>,
+    /// The only device that is meant, if somebody named one.
+    pub(super) only: Option<DeviceId>,
     /// The devices that passed since it began, each with the event that says so.
     pub(super) passed: BTreeMap<DeviceId, u64>,
 }

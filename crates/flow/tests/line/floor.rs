@@ -97,6 +97,7 @@ impl Floor {
             recipe: shared(self.recipe.clone()),
             serials: self.serials.clone(),
             expected: None,
+            only: None,
         };
         self.tell(begin);
     }

@@ -72,6 +72,7 @@ fn take_through(count: u16) -> usize {
         recipe: shared(recipe),
         serials,
         expected: None,
+        only: None,
     }]);
     inputs.extend((1..=count).map(|n| Input::Seen {
         slot: path(n),

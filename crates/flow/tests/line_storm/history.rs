@@ -93,6 +93,7 @@ fn go_on(line: &mut Line, recipe: Recipe) {
         recipe: shared(recipe),
         serials: serials(3),
         expected: None,
+        only: None,
     }];
     inputs.extend((1..=3).map(|n| Input::Seen {
         slot: slot(n),

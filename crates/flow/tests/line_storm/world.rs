@@ -305,6 +305,7 @@ impl World {
             recipe: Rc::clone(&self.recipe),
             serials: serials(SLOTS),
             expected: None,
+            only: None,
         };
         let events = self.line.take(begin, stamp(self.now)).unwrap();
         self.journal.extend(events);

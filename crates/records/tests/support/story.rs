@@ -245,6 +245,7 @@ pub fn story() -> Vec<Event> {
         plan: PLAN,
         serials: serials.clone(),
         expected: Some(2),
+        only: None,
     };
     story.of_station(batch_started());
 

@@ -12,7 +12,8 @@ use lineside_link::{Board, Port};
 use lineside_terms::{DeviceId, Epoch, ManufacturingState, SlotPath, Told};
 
 use super::book::Book;
-use super::{Ended, Fault, Order, Place};
+use super::{Ended, Fault, Order};
+use crate::place::Place;
 use crate::slot::Stop;
 
 /// How often recovery is entered: once more when nothing was lost.
@@ -215,11 +216,15 @@ impl Worker<'_> {
             Ok(facts) => {
                 let os = self.os_of(&facts);
                 let fault = match (&os, &self.order.os) {
-                    (Some(found), Some(expected)) if found != expected => Some(Fault::OtherOs {
+                    (_, None) => None,
+                    (Some(found), Some(expected)) if found == expected => None,
+                    (Some(found), Some(expected)) => Some(Fault::OtherOs {
                         found: found.clone(),
                         expected: expected.clone(),
                     }),
-                    _ => None,
+                    (None, Some(expected)) => Some(Fault::OsNotTold {
+                        expected: expected.clone(),
+                    }),
                 };
                 (os, fault)
             }

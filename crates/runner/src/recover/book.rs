@@ -34,8 +34,8 @@ struct Inner {
 }
 
 impl Book {
-    pub(super) fn begin(mut line: Line, wall: WallClock, program: &str, bench: &str) -> Self {
-        let outgoing = line.start(program, bench, wall.stamp());
+    /// A journal that goes on with `outgoing`: what this start of the program has to say.
+    pub(super) fn new(line: Line, outgoing: Vec<Event>, wall: WallClock) -> Self {
         let inner = Inner {
             line,
             outgoing,
@@ -92,11 +92,7 @@ impl Book {
             set,
             os,
         };
-        let refused = |_: Refusal| {
-            Told::of(&EraseRefusal::NotDurable {
-                device: Box::new(device),
-            })
-        };
+        let refused = |_: Refusal| self.store_error().unwrap_or_else(|| not_durable(device));
         let written_as = self.write(input).map_err(refused)?;
         self.durable(written_as).await?;
         let inner = self.inner.borrow();
@@ -111,7 +107,8 @@ impl Book {
         self.inner.borrow_mut().under_way.remove(&device);
         match self.write(input) {
             Ok(written_as) => self.durable(written_as).await,
-            Err(_) => Ok(()),
+            Err(Refusal::StoreDown) => Err(self.store_error().unwrap_or_else(|| not_durable(device))),
+            Err(Refusal::Stale | Refusal::NotAsked) => Ok(()),
         }
     }
 
@@ -119,7 +116,8 @@ impl Book {
     fn write(&self, input: Input) -> Result<u64, Refusal> {
         let mut inner = self.inner.borrow_mut();
         let events = inner.line.take(input, self.wall.stamp())?;
-        let last = events.last().map_or(0, |event| event.sequence);
+        // What leaves no trace in the journal must never pass for durable.
+        let last = events.last().ok_or(Refusal::NotAsked)?.sequence;
         inner.outgoing.extend(events);
         Ok(last)
     }
@@ -207,4 +205,10 @@ impl Book {
         waiting.into_iter().for_each(Waker::wake);
         told
     }
+}
+
+fn not_durable(device: DeviceId) -> Told {
+    Told::of(&EraseRefusal::NotDurable {
+        device: Box::new(device),
+    })
 }

@@ -17,15 +17,15 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use lineside_device::DeviceError;
 use lineside_device::recovery::{Capability, Recovery, RecoveryCell, RecoveryProgress, Trace};
-use lineside_device::{DeviceError, SessionConfig};
 use lineside_flow::interlock::{OsRelease, Protected};
-use lineside_flow::{Event, Line, RecoveryOutcome, Shift};
-use lineside_link::Bench;
-use lineside_terms::{Blame, BootId, DeviceId, Explain, Instant, SlotPath, StationName, Told};
+use lineside_flow::{Event, RecoveryOutcome};
+use lineside_terms::{Blame, DeviceId, Explain, Instant, SlotPath, Told};
 
 use crate::batch::Cancel;
 use crate::error::RunnerError;
+use crate::place::Place;
 use crate::slot::Stop;
 use crate::store::Store;
 use crate::wall::WallClock;
@@ -36,35 +36,6 @@ const SHOW: Duration = Duration::from_millis(100);
 
 /// How long a device is asked who it is before its OS is written. Boards whose OS is broken cost this long.
 pub const FIRST_LOOK: Duration = Duration::from_secs(3);
-
-/// The station on which boards are recovered.
-pub struct Place {
-    /// Its name.
-    pub station: StationName,
-    /// This start of the program: 16 random bytes.
-    pub boot: BootId,
-    /// The program's version, for the record.
-    pub program_version: String,
-    /// The bench as it was named, for the record.
-    pub bench_name: String,
-    /// The boards.
-    pub bench: Rc<dyn Bench>,
-    /// Clock and wall time.
-    pub wall: WallClock,
-    /// How devices are reached and whom to trust.
-    pub session: SessionConfig,
-    /// Who works.
-    pub shift: Shift,
-}
-
-impl std::fmt::Debug for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place")
-            .field("station", &self.station)
-            .field("bench", &self.bench_name)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What is to be done.
 pub struct Order {
@@ -141,13 +112,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// True when every board runs the new OS and that is recorded.
+    /// True when every board runs the new OS, that is recorded, and nobody asked to stop.
     pub fn is_good(&self) -> bool {
         let all = self
             .boards
             .iter()
             .all(|board| board.outcome == RecoveryOutcome::Recovered);
-        all && !self.boards.is_empty() && self.store_error.is_none()
+        all && !self.boards.is_empty() && self.store_error.is_none() && !self.is_cancelled
     }
 }
 
@@ -162,6 +133,12 @@ pub(crate) enum Fault {
     OtherOs {
         /// What it says.
         found: String,
+        /// What was written.
+        expected: String,
+    },
+    /// It runs, and does not say what.
+    #[error("{expected} was written, and the device does not say which OS it runs")]
+    OsNotTold {
         /// What was written.
         expected: String,
     },
@@ -181,6 +158,7 @@ impl Explain for Fault {
         match self {
             Self::NotSeenToBoot(_) => "recovery.not-seen-to-boot",
             Self::OtherOs { .. } => "recovery.other-os",
+            Self::OsNotTold { .. } => "recovery.os-not-told",
             Self::Twice { .. } => "recovery.id-twice",
             Self::Stopped => "recovery.stopped",
         }
@@ -193,6 +171,10 @@ impl Explain for Fault {
                  does not, recover it again."
             }
             Self::OtherOs { .. } => "Restart the device and look again; if it stays so, recover it again.",
+            Self::OsNotTold { .. } => {
+                "All of it was written and the device boots. A locked device with an OS too old to name itself cannot be \
+                 asked: set it aside until somebody has looked at what it does."
+            }
             Self::Twice { .. } => "Look for one board that is seen twice (two cables). Nothing was erased here.",
             Self::Stopped => "Run the same command again. `lineside recover` tells which devices need recovery.",
         }
@@ -201,7 +183,7 @@ impl Explain for Fault {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::NotSeenToBoot(_) | Self::OtherOs { .. } => Blame::Device,
+            Self::NotSeenToBoot(_) | Self::OtherOs { .. } | Self::OsNotTold { .. } => Blame::Device,
             Self::Twice { .. } => Blame::Board,
             Self::Stopped => Blame::Station,
         }
@@ -222,20 +204,8 @@ pub async fn recover(
     cancel: &Cancel,
     mut notice: impl FnMut(Notice<'_>),
 ) -> Result<Summary, RunnerError> {
-    let line = Line::resume(
-        place.station.clone(),
-        place.boot,
-        order.protected.clone(),
-        place.shift.clone(),
-        history,
-    )
-    .map_err(RunnerError::History)?;
-    let book = Rc::new(Book::begin(
-        line,
-        place.wall.clone(),
-        &place.program_version,
-        &place.bench_name,
-    ));
+    let (line, started) = place.resume(order.protected.clone(), history)?;
+    let book = Rc::new(Book::new(line, started, place.wall.clone()));
     let (place, order) = (Rc::new(place), Rc::new(order));
     let workers = FuturesUnordered::new();
     let mut desks = Vec::new();

@@ -27,7 +27,7 @@ use lineside_runner::{
 };
 use lineside_simulator::control::BoardTruth;
 use lineside_simulator::{World, WorldConfig, WritesExpected};
-use lineside_terms::{BootId, ManufacturingState, SlotPath, Stamp, StationName, UnitSerial};
+use lineside_terms::{BootId, DeviceId, ManufacturingState, SlotPath, Stamp, StationName, UnitSerial};
 
 use cut::{CutBench, CutStore, Cutter};
 
@@ -69,6 +69,8 @@ pub struct Floor {
     pub program: Rc<Program>,
     pub serials: BTreeMap<SlotPath, UnitSerial>,
     pub expected: Option<u32>,
+    /// The only device that is meant.
+    pub only: Option<DeviceId>,
     /// What is to happen in the next start.
     pub cutter: Cutter,
     /// Asks the next start to stop.
@@ -131,6 +133,7 @@ impl Floor {
             program,
             serials,
             expected: None,
+            only: None,
             cutter: Cutter::default(),
             cancel: Cancel::default(),
             shown: Rc::default(),
@@ -162,6 +165,9 @@ impl Floor {
             program: Rc::clone(&self.program),
             serials,
             expected: self.expected,
+            only: self.only,
+            entropy: Entropy::Seeded(u64::from(self.starts)),
+            patience: Patience::default(),
         };
         let (shown, keeps) = (Rc::clone(&self.shown), self.keeps_shown);
         let notice = move |notice: Notice<'_>| {
@@ -230,9 +236,7 @@ impl Floor {
             bench: Rc::new(CutBench::new(self.world.bench(), self.cutter.clone())),
             wall,
             session,
-            entropy: Entropy::Seeded(u64::from(self.starts)),
             shift: Shift::default(),
-            patience: Patience::default(),
         }
     }
 

@@ -22,6 +22,7 @@ mod recover;
 mod run;
 mod sim;
 mod slots;
+mod station;
 mod trouble;
 
 use clap::{CommandFactory, Parser};

@@ -13,26 +13,24 @@ mod trace;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lineside_device::recovery::{Capability, Recovery};
 use lineside_flow::{RecoveryOutcome, Shift};
 use lineside_image::{CapabilityRecord, ImageSet, Package};
-use lineside_runner::recover::{Ended, Notice, Order, Place, Summary, recover};
-use lineside_runner::{Cancel, Keeper, WallClock, image_sets, program};
+use lineside_runner::recover::{Ended, Notice, Order, Summary, recover};
+use lineside_runner::{Cancel, Keeper, image_sets, program};
 use lineside_terms::{Blame, DeviceId, SlotPath, Told};
 use serde::Serialize;
 
 use super::args::Global;
-use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
-use super::run::{line_of, stop_on_ctrl_c};
+use super::run::line_of;
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, choose, data, image_set, on_host_thread, records};
+use super::{bench, choose, data, image_set, on_host_thread, station};
 pub(crate) use args::RecoverArgs;
 use live::Live;
 
@@ -95,10 +93,14 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     let (journal, history) = data::open_journal(&folder, global, printer)?;
     printer.note(&format!("records: {}", folder.display()));
     printer.note(&headline(&set, order.slots.len()));
-    let place = place(global, args, &bench)?;
+    let shift = Shift {
+        operator: args.operator.clone(),
+        ..Shift::default()
+    };
+    let place = station::place(global, &bench, shift)?;
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
-    stop_on_ctrl_c(&cancel, *printer, STOPPING);
+    station::stop_on_ctrl_c(&cancel, *printer, STOPPING);
     let live = RefCell::new(Live::new(*printer, names.clone(), &order.slots));
     let summary = recover(
         place,
@@ -124,41 +126,13 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     )
     .await?;
     live.borrow_mut().end();
-    // Everything is durable; a journal that failed has said so in the summary.
-    drop(keeper.close());
     show(&summary, &names, printer);
-    if let Err(trouble) = records::open_view(&folder) {
-        printer.note(&format!(
-            "note: the view was not brought up to date: {}",
-            trouble.told
-        ));
-    }
-    if let Some(error) = &summary.store_error {
-        printer.told(error);
-        return Ok(Exit::Station);
-    }
-    Ok(match (summary.is_good(), summary.is_cancelled) {
-        (true, _) => Exit::Good,
-        (false, true) => Exit::Stopped,
-        (false, false) => Exit::NotGood,
-    })
-}
-
-fn place(global: &Global, args: &RecoverArgs, bench: &OpenBench) -> Result<Place, Trouble> {
-    let wall = WallClock::of_system(bench.clock.clone());
-    Ok(Place {
-        station: global.station.clone(),
-        boot: data::boot_id()?,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        bench_name: global.bench.to_string(),
-        session: bench.session(wall.stamp().wall_ms),
-        bench: Rc::clone(&bench.bench),
-        wall,
-        shift: Shift {
-            operator: args.operator.clone(),
-            ..Shift::default()
-        },
-    })
+    let end = station::End {
+        is_good: summary.is_good(),
+        is_cancelled: summary.is_cancelled,
+        store_error: summary.store_error.as_ref(),
+    };
+    Ok(station::close(keeper, &folder, &end, printer))
 }
 
 /// The capability files, by the device that each names.

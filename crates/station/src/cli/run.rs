@@ -12,8 +12,8 @@ use std::rc::Rc;
 use lineside_device::Entropy;
 use lineside_flow::{Event, Shift};
 use lineside_runner::batch::{self, Patience};
-use lineside_runner::{Batch, Cancel, Keeper, Notice, Place, Program, Serials, Summary, WallClock, program};
-use lineside_terms::{SlotPath, Told};
+use lineside_runner::{Batch, Cancel, Keeper, Notice, Program, Serials, Summary, program};
+use lineside_terms::{DeviceId, SlotPath, Told};
 use serde::Serialize;
 
 use super::args::{Global, RunArgs};
@@ -23,7 +23,7 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, data, on_host_thread, records, recover};
+use super::{bench, data, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -47,6 +47,7 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
             shift: args.shift.clone(),
             work_order: args.work_order.clone(),
         },
+        only: None,
         folder: data::folder_for_run(global),
     };
     on_bench(global, bench, work, printer).await
@@ -58,6 +59,8 @@ pub(super) struct Work {
     pub(super) serials: Serials,
     pub(super) expected: Option<u32>,
     pub(super) shift: Shift,
+    /// The only device that is meant, if somebody named one.
+    pub(super) only: Option<DeviceId>,
     pub(super) folder: PathBuf,
 }
 
@@ -73,32 +76,24 @@ pub(super) async fn on_bench(
         serials,
         expected,
         shift,
+        only,
         folder,
     } = work;
     let (journal, history) = data::open_journal(&folder, global, printer)?;
     printer.note(&format!("records: {}", folder.display()));
-    let wall = WallClock::of_system(bench.clock.clone());
-    let place = Place {
-        station: global.station.clone(),
-        boot: data::boot_id()?,
-        program_version: env!("CARGO_PKG_VERSION").to_owned(),
-        bench_name: global.bench.to_string(),
-        session: bench.session(wall.stamp().wall_ms),
-        bench: Rc::clone(&bench.bench),
-        wall,
-        entropy: Entropy::System,
-        shift,
-        patience: Patience::default(),
-    };
+    let place = station::place(global, &bench, shift)?;
     let names = Names::of_station(global);
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
-    stop_on_ctrl_c(&cancel, *printer, STOPPING);
+    station::stop_on_ctrl_c(&cancel, *printer, STOPPING);
     let live = RefCell::new(Live::new(*printer, names.clone()));
     let batch = Batch {
         program,
         serials,
         expected,
+        only,
+        entropy: Entropy::System,
+        patience: Patience::default(),
     };
     let summary = batch::run(
         place,
@@ -119,49 +114,16 @@ pub(super) async fn on_bench(
     )
     .await?;
     live.borrow_mut().end();
-    // Everything is durable; a journal that failed has said so in the summary.
-    drop(keeper.close());
     show(&summary, &names, printer);
-    // The view is for looking; when it cannot be made now it is made when somebody looks.
-    if let Err(trouble) = records::open_view(&folder) {
-        printer.note(&format!(
-            "note: the view was not brought up to date: {}",
-            trouble.told
-        ));
-    }
-    if let Some(error) = &summary.store_error {
-        printer.told(error);
-        return Ok(Exit::Station);
-    }
-    Ok(match (summary.is_pass(), summary.is_cancelled) {
-        (_, true) => Exit::Stopped,
-        (true, false) => Exit::Good,
-        (false, false) => Exit::NotGood,
-    })
+    let end = station::End {
+        is_good: summary.is_pass(),
+        is_cancelled: summary.is_cancelled,
+        store_error: summary.store_error.as_ref(),
+    };
+    Ok(station::close(keeper, &folder, &end, printer))
 }
 
 const STOPPING: &str = "stopping: steps under way end in a told state; once more to stop at once";
-
-/// The first Ctrl-C asks, the second ends the process.
-pub(super) fn stop_on_ctrl_c(cancel: &Cancel, printer: Printer, stopping: &'static str) {
-    let cancel = cancel.clone();
-    tokio::task::spawn_local(async move {
-        lineside_link::asked_to_stop().await;
-        printer.note(stopping);
-        cancel.ask();
-        lineside_link::asked_to_stop().await;
-        printer.note("stopped at once: run the same command again to go on");
-        stop_process();
-    });
-}
-
-#[expect(
-    clippy::exit,
-    reason = "a second Ctrl-C means now; a kill at any moment is safe by design"
-)]
-fn stop_process() -> ! {
-    std::process::exit(Exit::Stopped as i32)
-}
 
 /// The last object of `--json`.
 #[derive(Serialize)]

@@ -247,6 +247,29 @@ fn protected_and_complete_devices_are_left_alone() {
 }
 
 #[test]
+fn an_os_that_nobody_can_name_is_not_called_recovered() {
+    let floor = Floor::new();
+    floor
+        .run("sim make-image-set --os 20.05 --size small --out set")
+        .exits(0);
+    let sim = Sim::start_with(&floor, 1, "--state DeviceComplete");
+    let device = floor.run("devices --bench at:bench --json").exits(0).object()["device"].clone();
+    let supplies = Supplies::new(&Seed::new(1)).unwrap();
+    let device = device.as_str().unwrap().parse().unwrap();
+    floor.write("device.cap", supplies.capability_file(device, &[]).unwrap());
+    // A locked device does not tell its images, and OS 20.05 has no name to tell.
+    let recover = floor.run(&format!("{RECOVER} --capability device.cap --json"));
+    let objects = recover.exits(1).objects();
+    let board = board(&objects);
+    assert_eq!(
+        (&board["outcome"], &board["error"]["code"]),
+        (&"unknown".into(), &"recovery.os-not-told".into()),
+        "{board}"
+    );
+    assert_eq!(sim.count(0, "recoveries"), 1);
+}
+
+#[test]
 fn a_bad_set_touches_no_board() {
     let floor = floor();
     let sim = Sim::start(&floor, 1);

@@ -139,6 +139,7 @@ pub(super) async fn finish(
         serials,
         expected: Some(1),
         shift,
+        only: Some(facts.device),
         folder: data::folder_for_run(global),
     };
     run::on_bench(global, bench, work, printer).await
