@@ -11,6 +11,10 @@ pub(crate) const RESET_HOLD: Duration = Duration::from_millis(20);
 /// how long the recovery strap is held high after reset was released, for the ROM to see it.
 pub(crate) const STRAP_HOLD: Duration = Duration::from_millis(100);
 
+/// A-05 (`chip-to-pc-and-recovery.md` 2.2): the lowest free address goes to the slot that is discovered next, and a slot
+/// keeps its address when its board is unplugged and another one plugged in.
+pub(crate) const IS_ADDRESS_KEPT_BY_ITS_SLOT: bool = true;
+
 /// Ends the connection path of a board: the service UART is the third of the four channels
 /// (`chip-to-pc-and-recovery.md` 1.5).
 const SERVICE_CHANNEL: &str = "3";

@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows what the bytes mean.
 
+mod addresses;
 mod assume;
 mod bench;
 mod board;
@@ -28,6 +29,7 @@ pub mod usb;
 mod watch;
 mod wire;
 
+pub use addresses::{Address, Addresses, Full, NoAddress};
 pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
 pub use board::{Board, Line, Port, enter_recovery, reset};
 pub use clock::{Clock, Hands, Sleep};

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use lineside_link::Address;
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
@@ -196,6 +197,9 @@ pub(crate) struct ReadyCheckArgs {
     /// Check the board in this slot
     #[arg(long, value_name = "SLOT", conflicts_with = "all")]
     pub(crate) slot: Vec<SlotPath>,
+    /// Check the board behind this address, 192.168.35.N
+    #[arg(long, value_name = "IP", conflicts_with = "all")]
+    pub(crate) ip: Vec<Address>,
     /// Check every attached board
     #[arg(long)]
     pub(crate) all: bool,

@@ -1,10 +1,25 @@
 //! Which boards a command is about.
 
-use lineside_link::{BoardInfo, LinkError};
+use lineside_link::{Address, BoardInfo, LinkError};
 use lineside_terms::{SlotPath, Told};
 
+use super::addresses;
+use super::args::Global;
 use super::exit::Exit;
+use super::slots::Names;
 use super::trouble::Trouble;
+
+/// The slots that are named: by connection path, by what the fixture calls them, and by address.
+pub(super) fn slots(
+    global: &Global,
+    boards: &[BoardInfo],
+    slots: &[SlotPath],
+    addresses: &[Address],
+) -> Result<Vec<SlotPath>, Trouble> {
+    let mut meant = Names::of_station(global).resolve_all(slots);
+    meant.extend(addresses::slots_at(global, boards, addresses)?);
+    Ok(meant)
+}
 
 /// The boards that are meant: those in named slots, or all, or the only one. Several attached and none named is not a
 /// choice.

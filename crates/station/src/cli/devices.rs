@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use lineside_device::Scope;
 use lineside_flow::interlock::Reading;
-use lineside_link::{BenchEvent, BoardInfo};
+use lineside_link::{Addresses, BenchEvent, BoardInfo};
 use lineside_runner::WallClock;
 use lineside_runner::survey::{Found, Survey, look};
 use lineside_terms::{DeviceId, ManufacturingState, SlotPath, Told};
@@ -19,18 +19,28 @@ use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, on_host_thread};
+use super::{addresses, bench, on_host_thread};
 
 pub(crate) fn run(global: &Global, args: &DevicesArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        let names = Names::of_station(global);
+        let boards = bench.bench.list().await?;
+        let places = Places {
+            names: Names::of_station(global),
+            addresses: addresses::shown(global, &boards),
+        };
         if args.watch {
-            watch(&bench, args, &names, printer).await
+            watch(global, &bench, args, places, printer).await
         } else {
-            list(&bench, args, &names, printer).await
+            list(&bench, boards, args, &places, printer).await
         }
     })?
+}
+
+/// How sockets are called.
+struct Places {
+    names: Names,
+    addresses: Addresses,
 }
 
 /// One object of `--json`.
@@ -39,6 +49,10 @@ struct Object<'a> {
     version: u32,
     kind: &'static str,
     slot: &'a SlotPath,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
     is_responsive: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceId>,
@@ -54,12 +68,14 @@ struct Object<'a> {
     error: Option<&'a Told>,
 }
 
-fn object(found: &Found) -> Object<'_> {
+fn object<'a>(found: &'a Found, places: &'a Places) -> Object<'a> {
     let facts = found.facts.as_ref().ok();
     Object {
         version: 1,
         kind: "device",
         slot: &found.board.slot,
+        name: places.names.of(&found.board.slot),
+        ip: places.addresses.of(&found.board.slot).map(|ip| ip.to_string()),
         is_responsive: facts.is_some(),
         device: facts.map(|facts| facts.device),
         state: facts.and_then(|facts| facts.state.read().copied()),
@@ -70,9 +86,11 @@ fn object(found: &Found) -> Object<'_> {
     }
 }
 
-fn row(found: &Found, args: &DevicesArgs, names: &Names) -> Vec<(String, Tone)> {
+fn row(found: &Found, args: &DevicesArgs, places: &Places) -> Vec<(String, Tone)> {
     let dash = || ("-".to_owned(), Tone::Faint);
-    let slot = (names.show(&found.board.slot), Tone::Plain);
+    let slot = (places.names.show(&found.board.slot), Tone::Plain);
+    let ip = places.addresses.of(&found.board.slot);
+    let ip = ip.map_or_else(dash, |ip| (ip.to_string(), Tone::Faint));
     match &found.facts {
         Ok(facts) => {
             let id = if args.verbose {
@@ -92,6 +110,7 @@ fn row(found: &Found, args: &DevicesArgs, names: &Names) -> Vec<(String, Tone)> 
             let yes = ("yes".to_owned(), Tone::Good);
             vec![
                 slot,
+                ip,
                 (id, Tone::Plain),
                 (state, Tone::Plain),
                 (os, Tone::Plain),
@@ -102,17 +121,25 @@ fn row(found: &Found, args: &DevicesArgs, names: &Names) -> Vec<(String, Tone)> 
             let holder = found.board.leased_by.clone().unwrap_or_default();
             vec![
                 slot,
+                ip,
                 dash(),
                 dash(),
                 dash(),
                 (format!("in use by {holder}"), Tone::Unclear),
             ]
         }
-        Err(error) => vec![slot, dash(), dash(), dash(), (format!("no: {error}"), Tone::Bad)],
+        Err(error) => vec![
+            slot,
+            ip,
+            dash(),
+            dash(),
+            dash(),
+            (format!("no: {error}"), Tone::Bad),
+        ],
     }
 }
 
-const HEAD: [&str; 5] = ["slot", "device", "state", "OS", "responsive"];
+const HEAD: [&str; 6] = ["slot", "address", "device", "state", "OS", "responsive"];
 
 async fn survey(bench: &OpenBench, boards: Vec<BoardInfo>, args: &DevicesArgs) -> Vec<Found> {
     let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
@@ -127,18 +154,19 @@ async fn survey(bench: &OpenBench, boards: Vec<BoardInfo>, args: &DevicesArgs) -
 
 async fn list(
     bench: &OpenBench,
+    boards: Vec<BoardInfo>,
     args: &DevicesArgs,
-    names: &Names,
+    places: &Places,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
-    let found = survey(bench, bench.bench.list().await?, args).await;
+    let found = survey(bench, boards, args).await;
     for found in &found {
-        printer.object(&object(found));
+        printer.object(&object(found, places));
     }
     if found.is_empty() {
         return Err(Trouble::no_board());
     }
-    let rows: Vec<_> = found.iter().map(|found| row(found, args, names)).collect();
+    let rows: Vec<_> = found.iter().map(|found| row(found, args, places)).collect();
     printer.result(&table(&HEAD, &rows));
     Ok(if found.iter().all(|found| found.facts.is_ok()) {
         Exit::Good
@@ -156,9 +184,10 @@ struct Gone<'a> {
 }
 
 async fn watch(
+    global: &Global,
     bench: &OpenBench,
     args: &DevicesArgs,
-    names: &Names,
+    mut places: Places,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let mut changes = bench.bench.watch();
@@ -184,12 +213,13 @@ async fn watch(
                     kind: "gone",
                     slot: &slot,
                 });
-                printer.result(&format!("{}  gone", names.show(&slot)));
+                printer.result(&format!("{}  gone", places.names.show(&slot)));
             }
             Some(BenchEvent::Attached(board)) => {
+                places.addresses = addresses::shown(global, &bench.bench.list().await?);
                 for found in survey(bench, vec![board], args).await {
-                    printer.object(&object(&found));
-                    let cells: Vec<String> = row(&found, args, names)
+                    printer.object(&object(&found, &places));
+                    let cells: Vec<String> = row(&found, args, &places)
                         .into_iter()
                         .map(|(cell, _)| cell)
                         .collect();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use lineside_device::identify_by_console;
+use lineside_link::Address;
 use lineside_terms::{DeviceId, SlotPath, Told};
 use serde::Serialize;
 
@@ -31,6 +32,7 @@ struct Object<'a> {
 pub(super) fn run(
     global: &Global,
     slots: &[SlotPath],
+    ips: &[Address],
     is_all: bool,
     patience: Duration,
     printer: &Printer,
@@ -39,8 +41,9 @@ pub(super) fn run(
         let bench = bench::open(&global.bench).await?;
         let help = "Name one with --slot, or ask every one with --all.";
         let names = Names::of_station(global);
-        let meant = names.resolve_all(slots);
-        let boards = choose::boards(bench.bench.list().await?, &meant, is_all, help)?;
+        let all = bench.bench.list().await?;
+        let meant = choose::slots(global, &all, slots, ips)?;
+        let boards = choose::boards(all, &meant, is_all, help)?;
         let found = join_all(boards.iter().map(|board| ask(&bench, &board.slot, patience))).await;
         let mut exit = Exit::Good;
         let mut rows = Vec::new();

@@ -1,5 +1,6 @@
 //! Command line → commands. One file per command; its module doc is its manual.
 
+mod addresses;
 mod args;
 mod bench;
 mod choose;

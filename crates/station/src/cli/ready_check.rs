@@ -31,12 +31,9 @@ pub(crate) fn run(global: &Global, args: &ReadyCheckArgs, printer: &Printer) -> 
             program::read_os_list(&args.os_list)?
         };
         let help = "Name one with --slot, or check every one with --all.";
-        let boards = choose::boards(
-            bench.bench.list().await?,
-            &names.resolve_all(&args.slot),
-            args.all,
-            help,
-        )?;
+        let all = bench.bench.list().await?;
+        let meant = choose::slots(global, &all, &args.slot, &args.ip)?;
+        let boards = choose::boards(all, &meant, args.all, help)?;
         let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
         let survey = Survey {
             session: bench.session(wall_ms),

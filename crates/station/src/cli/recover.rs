@@ -60,8 +60,9 @@ async fn run_on_host(global: &Global, args: &RecoverArgs, printer: &Printer) -> 
     let bench = bench::open(&global.bench).await?;
     let help = "Name one with --slot, or recover all of them with --all.";
     let names = Names::of_station(global);
-    let meant = names.resolve_all(&args.slot);
-    let boards = choose::boards(bench.bench.list().await?, &meant, args.all, help)?;
+    let all = bench.bench.list().await?;
+    let meant = choose::slots(global, &all, &args.slot, &args.ip)?;
+    let boards = choose::boards(all, &meant, args.all, help)?;
     let slots: Vec<SlotPath> = boards.into_iter().map(|board| board.slot).collect();
     if args.trace.is_some() && slots.len() > 1 {
         return Err(Trouble::usage(

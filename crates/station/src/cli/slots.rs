@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use futures::StreamExt as _;
-use lineside_link::{BenchEvent, BoardInfo};
+use lineside_link::{Address, BenchEvent, BoardInfo};
 use lineside_terms::{Blame, SlotPath};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use super::args::Global;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
-use super::{bench, on_host_thread};
+use super::{addresses, bench, on_host_thread};
 
 /// The name of the file.
 const FILE: &str = "slots.toml";
@@ -78,7 +78,7 @@ pub(crate) fn run(global: &Global, command: &SlotsCommand, printer: &Printer) ->
         SlotsCommand::Name { slot, name } => {
             names.give(slot, name)?;
             names.write(&folder(global))?;
-            tell(slot, Some(name.as_str()), None, printer);
+            tell(slot, Some(name.as_str()), None, None, printer);
             printer.result(&format!("{slot} is called {name}"));
             Ok(Exit::Good)
         }
@@ -188,6 +188,11 @@ impl Names {
         Ok(())
     }
 
+    /// The name of a slot, if it has one.
+    pub(crate) fn of(&self, slot: &SlotPath) -> Option<&str> {
+        self.0.get(slot.as_str()).map(String::as_str)
+    }
+
     /// A slot as people see it: `1113 A1`.
     pub(crate) fn show(&self, slot: &SlotPath) -> String {
         match self.0.get(slot.as_str()) {
@@ -217,15 +222,24 @@ struct Object<'a> {
     slot: &'a SlotPath,
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     is_attached: Option<bool>,
 }
 
-fn tell(slot: &SlotPath, name: Option<&str>, is_attached: Option<bool>, printer: &Printer) {
+fn tell(
+    slot: &SlotPath,
+    name: Option<&str>,
+    ip: Option<Address>,
+    is_attached: Option<bool>,
+    printer: &Printer,
+) {
     printer.object(&Object {
         version: 1,
         kind: "slot",
         slot,
         name,
+        ip: ip.map(|ip| ip.to_string()),
         is_attached,
     });
 }
@@ -239,13 +253,15 @@ async fn list(global: &Global, names: &Names, printer: &Printer) -> Result<Exit,
         .keys()
         .filter_map(|slot| SlotPath::new(slot.as_str()).ok());
     slots.extend(named);
+    let addresses = addresses::of_boards(global, &boards)?;
     slots.sort();
     slots.dedup();
     let mut rows = Vec::new();
     for slot in &slots {
         let name = names.0.get(slot.as_str()).map(String::as_str);
+        let ip = addresses.of(slot);
         let board = boards.iter().find(|board| board.slot == *slot);
-        tell(slot, name, Some(board.is_some()), printer);
+        tell(slot, name, ip, Some(board.is_some()), printer);
         let dash = || ("-".to_owned(), Tone::Faint);
         let board = board.map(|board| {
             board
@@ -256,10 +272,11 @@ async fn list(global: &Global, names: &Names, printer: &Printer) -> Result<Exit,
         rows.push(vec![
             (slot.to_string(), Tone::Plain),
             name.map_or_else(dash, |name| (name.to_owned(), Tone::Plain)),
+            ip.map_or_else(dash, |ip| (ip.to_string(), Tone::Faint)),
             board.map_or_else(dash, |board| (board, Tone::Plain)),
         ]);
     }
-    printer.result(&table(&["slot", "name", "board"], &rows));
+    printer.result(&table(&["slot", "name", "address", "board"], &rows));
     Ok(Exit::Good)
 }
 
@@ -313,7 +330,7 @@ async fn learn(
         names.give(&slot, name)?;
         // Each at once: who stops in between has lost nothing.
         names.write(&folder(global))?;
-        tell(&slot, Some(name.as_str()), Some(true), printer);
+        tell(&slot, Some(name.as_str()), None, Some(true), printer);
         printer.result(&format!("{slot} is called {name}"));
     }
     Ok(Exit::Good)

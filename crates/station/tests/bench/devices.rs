@@ -16,10 +16,10 @@ fn devices_of_all_kinds_are_listed() {
     let sim = Sim::start_with(&floor, 3, "--os-profile 20.05 --state Blank --faults faults.json");
     let devices = floor.run("devices --bench at:bench --timeout 1").exits(1);
     assert_said!(devices.stdout, @r"
-    slot  device  state  OS  responsive
-    1113  8578d362  Blank  before 22.09  yes
-    1123  -  -  -  no: the device did not come back within 1 s: the device does not answer: port 443 was tried once [device.not-back]
-    1133  -  -  -  no: what answers is not a device that this station trusts: its certificate is not signed by the pinned one [device.wrong-certificate]
+    slot  address  device  state  OS  responsive
+    1113  192.168.35.2  8578d362  Blank  before 22.09  yes
+    1123  192.168.35.3  -  -  -  no: the device did not come back within 1 s: the device does not answer: port 443 was tried once [device.not-back]
+    1133  192.168.35.4  -  -  -  no: what answers is not a device that this station trusts: its certificate is not signed by the pinned one [device.wrong-certificate]
     ");
     let objects = floor
         .run("devices --bench at:bench --timeout 1 --json")

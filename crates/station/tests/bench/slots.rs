@@ -31,6 +31,8 @@ fn names_are_given_shown_used_and_forgotten() {
             ("9993", Some("B7"), false)
         ]
     );
+    let named = run("devices --json").exits(0).objects();
+    assert_eq!((&named[0]["name"], named[1].get("name")), (&"A1".into(), None));
     for table in ["devices", "device status --all", "slots list"] {
         let shown = run(table).exits(0);
         assert!(
@@ -51,6 +53,45 @@ fn names_are_given_shown_used_and_forgotten() {
     assert_eq!(run("slots list --json").exits(0).objects().len(), 2);
     floor.write("d/slots.toml", "nonsense");
     run("slots list").fails(3, "slots.file");
+    run("devices").exits(0);
+}
+
+#[test]
+fn a_slot_has_an_address_that_reaches_its_board() {
+    let floor = Floor::new();
+    let _sim = Sim::start(&floor, 2);
+    let run = |words: &str| floor.run(&format!("{words} --bench at:bench --data d"));
+    for (words, kind) in [("devices --json", "device"), ("slots list --json", "slot")] {
+        let told: Vec<_> = run(words)
+            .exits(0)
+            .objects()
+            .iter()
+            .filter(|object| object["kind"] == kind)
+            .map(|object| (object["slot"].clone(), object["ip"].clone()))
+            .collect();
+        let expected = [
+            ("1113".into(), "192.168.35.2".into()),
+            ("1123".into(), "192.168.35.3".into()),
+        ];
+        assert_eq!(told, expected, "{words}");
+    }
+    let of = |ip: &str| run(&format!("device id --ip {ip} --json"));
+    assert_eq!(of("192.168.35.3").exits(0).object()["slot"], "1123");
+    of("192.168.35.9").fails(1, "slots.no-such-address");
+    of("192.168.36.2").exits(2);
+    run("ready-check --ip 192.168.35.9").fails(1, "slots.no-such-address");
+    run("device identify --via-console --ip 192.168.35.3").exits(0);
+    // A board that is the only one is at .2, whatever its slot has.
+    drop(_sim);
+    let _sim = Sim::start(&floor, 1);
+    floor.write(
+        "d/addresses.toml",
+        "[[address]]\nslot = \"1113\"\nip = \"192.168.35.7\"\n",
+    );
+    assert_eq!(of("192.168.35.2").exits(0).object()["slot"], "1113");
+    assert_eq!(of("192.168.35.7").exits(0).object()["slot"], "1113");
+    floor.write("d/addresses.toml", "nonsense");
+    of("192.168.35.2").fails(3, "slots.addresses");
     run("devices").exits(0);
 }
 

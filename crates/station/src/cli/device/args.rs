@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use lineside_link::Address;
 use lineside_terms::{ComponentId, ManufacturingState, SlotPath, UnitSerial};
 
 use super::secret::SecretFrom;
@@ -10,8 +11,8 @@ use super::secret::SecretFrom;
 /// Arguments of `device`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Which device: the only one that is attached, or those named with --slot or --id, or with
---all every one; what changes a device is never done to all. A capability file goes with every
+    after_help = "Which device: the only one that is attached, or those named with --slot, --id or --ip, or
+with --all every one; what changes a device is never done to all. A capability file goes with every
 request of the command and leaves no trace on the device.
 
 Exit codes: 0 every device did it; 1 one did not, or is not there; 2 the command line is wrong;
@@ -39,11 +40,15 @@ pub(crate) struct Target {
     /// The device with this id, or whose id alone begins or ends so; may be repeated
     #[arg(long, value_name = "ID", global = true, help_heading = "Which device")]
     pub(super) id: Vec<String>,
+    /// The device behind this address, 192.168.35.N, as `slots list` shows it; .2 is the only one attached; may be
+    /// repeated
+    #[arg(long, value_name = "IP", global = true, help_heading = "Which device")]
+    pub(super) ip: Vec<Address>,
     /// Every attached device, side by side; only for what changes nothing
     #[arg(
         long,
         global = true,
-        conflicts_with_all = ["slot", "id"],
+        conflicts_with_all = ["slot", "id", "ip"],
         help_heading = "Which device"
     )]
     pub(super) all: bool,

@@ -70,7 +70,7 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
     let names = Names::of_station(global);
     on_host_thread(async {
         let bench = bench::open(&global.bench).await?;
-        let boards = boards(&bench, target, &names).await?;
+        let boards = boards(global, &bench, target).await?;
         if task::out(verb).is_some() && boards.len() > 1 {
             return Err(Trouble::usage(
                 "device.not-for-all",
@@ -115,7 +115,7 @@ fn via_console(global: &Global, target: &Target, printer: &Printer) -> Result<Ex
         ));
     }
     let patience = Duration::from_secs(target.timeout);
-    identify::run(global, &target.slot, target.all, patience, printer)
+    identify::run(global, &target.slot, &target.ip, target.all, patience, printer)
 }
 
 /// A capability file, ready to go with requests, and the device that it is for.
@@ -201,11 +201,11 @@ fn profile(global: &Global, update: &args::Update) -> Result<std::path::PathBuf,
 }
 
 /// The boards that are meant. Several attached and none named is not a choice.
-async fn boards(bench: &OpenBench, target: &Target, names: &Names) -> Result<Vec<BoardInfo>, Trouble> {
+async fn boards(global: &Global, bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Trouble> {
     let all = bench.bench.list().await?;
-    let slots = names.resolve_all(&target.slot);
+    let slots = choose::slots(global, &all, &target.slot, &target.ip)?;
     if target.id.is_empty() {
-        return choose::boards(all, &slots, target.all, "Name one with --slot or --id.");
+        return choose::boards(all, &slots, target.all, "Name one with --slot, --id or --ip.");
     }
     let found = look(&bench.bench, &bench.clock, all, &survey(bench, target)).await;
     let mut meant: Vec<BoardInfo> = Vec::new();

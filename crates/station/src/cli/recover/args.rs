@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use lineside_link::Address;
 use lineside_runner::image_sets::SetName;
 use lineside_terms::SlotPath;
 
@@ -28,6 +29,9 @@ pub(crate) struct RecoverArgs {
     /// The board in this slot; may be repeated
     #[arg(long, value_name = "SLOT", conflicts_with = "all")]
     pub(crate) slot: Vec<SlotPath>,
+    /// The board behind this address, 192.168.35.N; may be repeated
+    #[arg(long, value_name = "IP", conflicts_with = "all")]
+    pub(crate) ip: Vec<Address>,
     /// Every attached board
     #[arg(long)]
     pub(crate) all: bool,
