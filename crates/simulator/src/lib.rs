@@ -37,6 +37,7 @@ mod os;
 mod pace;
 mod seed;
 mod supplies;
+mod trust;
 mod usb;
 mod world;
 
@@ -55,5 +56,6 @@ pub use os::{OsComponent, OsProfile, list_json};
 pub use pace::{DeviceTimes, Pace, WirePace};
 pub use seed::{Draws, Seed};
 pub use supplies::Supplies;
+pub use trust::Trust;
 pub use usb::UsbTimes;
 pub use world::{World, WorldConfig};

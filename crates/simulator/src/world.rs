@@ -25,6 +25,7 @@ use crate::lane::Lateness;
 use crate::pace::{DeviceTimes, Pace, WirePace};
 use crate::seed::Seed;
 use crate::supplies::Supplies;
+use crate::trust::Trust;
 use crate::usb::UsbTimes;
 use crate::{Assumptions, OsProfile, SimulatorError};
 
@@ -121,7 +122,7 @@ impl World {
             .map(|index| device_id(&chip_seed(index)))
             .collect();
         let assumptions = Arc::new(config.assumptions);
-        let trust = Arc::new(supplies.trust_list().clone());
+        let trust = Arc::new(Trust::new(supplies.trust_list().clone()));
         let wire = config.wire.unwrap_or(config.pace.wire());
         let mut cells = Vec::new();
         for index in 0..config.boards {

@@ -26,6 +26,7 @@ use crate::firmware::{Dialogue, Firmware, FirmwareConfig, OpenPort};
 use crate::pace::DeviceTimes;
 use crate::seed::{Draws, Seed};
 use crate::supplies::Supplies;
+use crate::trust::Trust;
 use crate::{Air, Assumptions, OsProfile, SimulatorError};
 
 pub use http::{BodyKind, Request, Response};
@@ -67,7 +68,7 @@ impl ChipConfig {
             development: false,
             times: DeviceTimes::FAST,
             assumptions: Arc::new(assumptions),
-            trust: Arc::new(supplies.trust_list().clone()),
+            trust: Arc::new(Trust::new(supplies.trust_list().clone())),
             air: Air::default(),
         };
         Ok(Self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lineside_image::{CapabilityRecord, Package, RecoveryEntry, RecoveryManifest, TrustList, Verdict};
+use lineside_image::{CapabilityRecord, Package, RecoveryEntry, RecoveryManifest, Verdict};
 use lineside_link::LineSettings;
 use lineside_protocol::recovery::ErrorCode;
 use lineside_protocol::recovery::device::{Act, Device, Options, Stage, SwitchFault, Trouble, Verifier};
@@ -13,6 +13,7 @@ use super::{Chip, Power};
 use crate::OsProfile;
 use crate::assume::RECOVERY_RUNTIME;
 use crate::faults::{RecoveryStage, What};
+use crate::trust::Trust;
 
 /// What fills the last XMODEM block, at most one block of it.
 const PADDING: u8 = 0x1A;
@@ -190,7 +191,7 @@ impl Chip {
 /// Decides as a device does, by the keys that it trusts.
 #[derive(Debug)]
 struct Judge {
-    trust: Arc<TrustList>,
+    trust: Arc<Trust>,
     device: DeviceId,
     is_complete: bool,
     has_capability: bool,
@@ -216,7 +217,7 @@ impl Judge {
     /// A package that somebody signed whom the device trusts.
     fn open<'a>(&self, bytes: &'a [u8]) -> Result<Package<'a>, ErrorCode> {
         let package = Package::parse(bytes).map_err(|_| BAD_IMAGE)?;
-        match package.classify(&self.trust).verdict {
+        match self.trust.verdict(&package) {
             Verdict::ProductionVerified => Ok(package),
             Verdict::Tampered => Err(BAD_SIGNATURE),
             _ => Err(UNTRUSTED),

@@ -90,7 +90,7 @@ impl Firmware {
         let Ok(package) = Package::parse(&file) else {
             return Vec::new();
         };
-        let is_trusted = package.classify(&self.config.trust).verdict == Verdict::ProductionVerified;
+        let is_trusted = self.config.trust.verdict(&package) == Verdict::ProductionVerified;
         if is_trusted {
             self.granted_by(&package)
         } else {

@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lineside_image::TrustList;
 use lineside_protocol::recovery::assume::STATE_SURVIVES;
 use lineside_protocol::rest::assume;
 use lineside_protocol::rest::network::Proxy;
@@ -32,6 +31,7 @@ use crate::chip::{Request, Response};
 use crate::counters::Counters;
 use crate::pace::DeviceTimes;
 use crate::seed::Seed;
+use crate::trust::Trust;
 use crate::{Assumptions, OsProfile};
 
 use application::Process;
@@ -59,7 +59,7 @@ pub struct FirmwareConfig {
     /// What no source tells.
     pub assumptions: Arc<Assumptions>,
     /// Whose signatures it trusts.
-    pub trust: Arc<TrustList>,
+    pub trust: Arc<Trust>,
     /// The radio around it.
     pub air: Air,
 }

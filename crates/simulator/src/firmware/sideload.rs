@@ -26,7 +26,7 @@ impl Firmware {
         if component.is_nil() {
             return Err(assume::STAGE_BAD_COMPONENT.into());
         }
-        let is_trusted = match package.classify(&self.config.trust).verdict {
+        let is_trusted = match self.config.trust.verdict(&package) {
             Verdict::ProductionVerified => true,
             Verdict::SdkSigned => capabilities.contains(&Capability::APP_DEVELOPMENT),
             _ => false,

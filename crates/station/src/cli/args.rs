@@ -389,6 +389,10 @@ pub(crate) struct SimArgs {
     /// A script of faults (JSON)
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// Let bytes from the boards take the time that USB and the interface chip take, with this latency timer: 16 after
+    /// plugging in, 1 at the least. Without it nothing lies between
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) usb_latency: Option<u8>,
     /// Also offer the boards' USB on a loopback port, for a stand-in of FTDI's driver
     #[arg(long, hide = true)]
     pub(crate) ftdi: bool,

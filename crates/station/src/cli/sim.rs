@@ -13,7 +13,7 @@ use lineside_link::Clock;
 use lineside_link::remote::Lending;
 use lineside_link::remote::control::{Control, ask as ask_line};
 use lineside_simulator::control::{Answer, BoardTruth, Question};
-use lineside_simulator::{FaultScript, OsProfile, Seed, SetSize, Supplies, WorldConfig};
+use lineside_simulator::{FaultScript, OsProfile, Seed, SetSize, Supplies, UsbTimes, WorldConfig};
 use serde::Serialize;
 
 use super::args::{SimArgs, SimCommand};
@@ -87,6 +87,7 @@ fn config(args: &SimArgs) -> Result<WorldConfig, Trouble> {
         os_profile,
         development: args.development,
         faults,
+        usb: args.usb_latency.map(|ms| UsbTimes::high_speed(ms.into())),
         ..WorldConfig::default()
     })
 }
@@ -238,6 +239,8 @@ async fn ask(dir: &Path, board: Option<usize>, printer: &Printer) -> Result<Exit
                 counters.irreversible_refused.to_string(),
                 counters.wrong_target_writes.to_string(),
                 counters.kills_survived.to_string(),
+                counters.erases.to_string(),
+                counters.recoveries.to_string(),
             ]
             .map(|cell| (cell, Tone::Plain))
             .to_vec()
@@ -253,6 +256,8 @@ async fn ask(dir: &Path, board: Option<usize>, printer: &Printer) -> Result<Exit
         "refused",
         "wrong target",
         "kills",
+        "erased",
+        "recovered",
     ];
     printer.result(&table(&head, &rows));
     Ok(Exit::Good)

@@ -270,6 +270,23 @@ fn an_os_that_nobody_can_name_is_not_called_recovered() {
 }
 
 #[test]
+fn another_os_than_was_written_is_told() {
+    let floor = floor();
+    // The list beside the set calls its images by another name than the devices do.
+    let list = fs::read_to_string(floor.at("set/mt3620an.json")).unwrap();
+    floor.write("set/mt3620an.json", list.replace("24.06", "24.09"));
+    let sim = Sim::start_with(&floor, 1, "--os-profile 22.09");
+    let objects = floor.run(&format!("{RECOVER} --json")).exits(1).objects();
+    let board = board(&objects);
+    assert_eq!(
+        (&board["outcome"], &board["os"], &board["error"]["code"]),
+        (&"unknown".into(), &"24.06".into(), &"recovery.other-os".into()),
+        "{board}"
+    );
+    assert_eq!(sim.count(0, "recoveries"), 1);
+}
+
+#[test]
 fn a_bad_set_touches_no_board() {
     let floor = floor();
     let sim = Sim::start(&floor, 1);

@@ -74,3 +74,25 @@ impl<'a> Sim<'a> {
         self.running.done()
     }
 }
+
+#[test]
+fn usb_takes_its_time_when_it_is_to() {
+    let floor = Floor::new();
+    floor.run("sim make-image-set --size small --out set").exits(0);
+    let _sim = Sim::start_with(&floor, 1, "--usb-latency 1");
+    let recover = "recover --images set --bench at:bench --data d --json";
+    let done = floor.run(recover).exits(0).objects();
+    assert!(
+        done.iter().any(|object| object["outcome"] == "recovered"),
+        "{done:?}"
+    );
+    let asked = floor.run("sim ask --dir bench").exits(0).stdout;
+    let (head, row) = (asked.lines().next().unwrap(), asked.lines().nth(1).unwrap());
+    assert!(head.ends_with("erased  recovered"), "{asked}");
+    let cells: Vec<&str> = row.split_whitespace().rev().take(2).collect();
+    assert_eq!(cells, ["1", "1"], "{asked}");
+    for wrong in ["0", "256", "soon"] {
+        let said = floor.run(&format!("sim --dir other --usb-latency {wrong}"));
+        said.exits(2);
+    }
+}
