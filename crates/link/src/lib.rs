@@ -17,6 +17,7 @@ pub mod ftdi;
 pub mod health;
 pub mod memory;
 mod places;
+mod private;
 #[cfg(test)]
 #[cfg(unix)]
 mod pty;
@@ -35,6 +36,7 @@ pub use board::{Board, Line, Port, enter_recovery, reset};
 pub use clock::{Clock, Hands, Sleep};
 pub use error::{DriverProblem, LinkError};
 pub use places::data_folder;
+pub use private::write_private;
 pub use simulated::run_simulated;
 pub use stop::asked_to_stop;
 pub use wire::{LineSettings, Wire, WireHealth, read_some, write_all};

@@ -4,6 +4,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use lineside_terms::StationName;
+
 use crate::chain::{self, Head, Walk};
 use crate::disk::Disk;
 use crate::error::{Damage, DamageKind, RecordsError, TornTail};
@@ -38,6 +40,18 @@ pub struct Verification {
 /// # Errors
 /// When the disk fails or a segment is of a newer format. Damage is a finding, not an error.
 pub fn verify(disk: &dyn Disk, known: Option<Head>) -> Result<Verification, RecordsError> {
+    verify_through(disk, known.as_slice())
+}
+
+/// As [`verify`], through any number of known points.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_through(disk: &dyn Disk, known: &[Head]) -> Result<Verification, RecordsError> {
+    // Before the first event there is nothing that could be otherwise.
+    let mut known: Vec<Head> = known.iter().copied().filter(|point| point.sequence > 0).collect();
+    known.sort_unstable_by_key(|point| point.sequence);
+    let known = known.as_slice();
     let names = log::segments(disk)?;
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
@@ -74,16 +88,11 @@ struct Part {
     end: Head,
     damage: Option<Damage>,
     torn: Option<TornTail>,
-    /// False when it holds the known point with another hash.
-    is_as_known: bool,
+    /// The first known point that it holds with another hash.
+    unlike: Option<u64>,
 }
 
-fn check_segment(
-    disk: &dyn Disk,
-    name: &str,
-    is_last: bool,
-    known: Option<Head>,
-) -> Result<Part, RecordsError> {
+fn check_segment(disk: &dyn Disk, name: &str, is_last: bool, known: &[Head]) -> Result<Part, RecordsError> {
     let bytes = log::read(disk, name)?;
     let mut part = Part {
         bytes: bytes.len() as u64,
@@ -91,7 +100,7 @@ fn check_segment(
         end: Head::ORIGIN,
         damage: None,
         torn: None,
-        is_as_known: true,
+        unlike: None,
     };
     if is_last && chain::is_unborn(&bytes) {
         let sequence = segment::first_of(name).unwrap_or_default();
@@ -111,6 +120,7 @@ fn check_segment(
         }
         Err(other) => return Err(other),
     };
+    let mut ahead = &known[known.partition_point(|point| point.sequence <= header.before.sequence)..];
     part.header = Some(header);
     loop {
         match walk.step() {
@@ -121,8 +131,14 @@ fn check_segment(
                 break;
             }
         }
-        if known.is_some_and(|known| known.sequence == walk.head().sequence && known != walk.head()) {
-            part.is_as_known = false;
+        while let Some((point, rest)) = ahead
+            .split_first()
+            .filter(|(point, _)| point.sequence == walk.head().sequence)
+        {
+            if *point != walk.head() {
+                part.unlike.get_or_insert(point.sequence);
+            }
+            ahead = rest;
         }
     }
     part.end = walk.head();
@@ -131,7 +147,7 @@ fn check_segment(
 }
 
 /// Puts the segments together, in order, up to the first damage.
-fn join(names: &[String], parts: Vec<Part>, known: Option<Head>, threads: usize) -> Verification {
+fn join(names: &[String], parts: Vec<Part>, known: &[Head], threads: usize) -> Verification {
     let mut found = Verification {
         segments: names.len(),
         bytes: parts.iter().map(|part| part.bytes).sum(),
@@ -140,7 +156,7 @@ fn join(names: &[String], parts: Vec<Part>, known: Option<Head>, threads: usize)
         torn: None,
         threads,
     };
-    let mut is_as_known = true;
+    let mut unlike = None;
     for (name, part) in names.iter().zip(parts) {
         if let Some(header) = &part.header {
             if let Err(damage) = check_joint(name, header, found.head) {
@@ -149,20 +165,72 @@ fn join(names: &[String], parts: Vec<Part>, known: Option<Head>, threads: usize)
             }
             found.head = part.end;
         }
-        is_as_known &= part.is_as_known;
+        unlike = unlike.or(part.unlike);
         found.torn = part.torn;
         if part.damage.is_some() {
             found.damage = part.damage;
             return found;
         }
     }
-    if let Some(known) = known.filter(|known| known.sequence > found.head.sequence || !is_as_known) {
+    let beyond = known
+        .iter()
+        .map(|point| point.sequence)
+        .find(|sequence| *sequence > found.head.sequence);
+    if let Some(sequence) = unlike.or(beyond) {
         found.damage = Some(Damage {
             file: names.last().cloned().unwrap_or_default(),
             offset: 0,
-            sequence: known.sequence,
+            sequence,
             kind: DamageKind::Anchor,
         });
     }
     found
+}
+
+/// The point of a journal at this event, found without reading what comes before its segment. `None` when the journal
+/// does not reach it.
+///
+/// # Errors
+/// When the disk fails, or the segment is damaged before that event.
+pub fn point_at(disk: &dyn Disk, sequence: u64) -> Result<Option<Head>, RecordsError> {
+    if sequence == 0 {
+        return Ok(Some(Head::ORIGIN));
+    }
+    let names = log::segments(disk)?;
+    let place = names.partition_point(|name| segment::first_of(name).is_some_and(|first| first <= sequence));
+    let Some(index) = place.checked_sub(1) else {
+        return Ok(None);
+    };
+    let bytes = log::read(disk, &names[index])?;
+    let is_last = index + 1 == names.len();
+    if is_last && chain::is_unborn(&bytes) {
+        return Ok(None);
+    }
+    let (_, mut walk) = Walk::start(&names[index], &bytes, is_last)?;
+    while walk.head().sequence < sequence {
+        if walk.step()?.is_none() {
+            return Ok(None);
+        }
+    }
+    Ok((walk.head().sequence == sequence).then(|| walk.head()))
+}
+
+/// Whose journal it is, and its last whole event as far as it can be seen now; `None` before anything was written. What a
+/// program is just writing may be among it.
+///
+/// # Errors
+/// When the disk fails, or the last segment is damaged.
+pub fn tip(disk: &dyn Disk) -> Result<Option<(StationName, Head)>, RecordsError> {
+    let names = log::segments(disk)?;
+    for (index, name) in names.iter().enumerate().rev() {
+        let bytes = log::read(disk, name)?;
+        let is_last = index + 1 == names.len();
+        if is_last && chain::is_unborn(&bytes) {
+            continue;
+        }
+        let (header, mut walk) = Walk::start(name, &bytes, is_last)?;
+        while walk.step()?.is_some() {}
+        return Ok(Some((header.station, walk.head())));
+    }
+    Ok(None)
 }

@@ -3,7 +3,9 @@
 
 mod support;
 
-use lineside_records::{Damage, DamageKind, Disk as _, FakeDisk, Head, Verification, verify};
+use lineside_records::{
+    Damage, DamageKind, Disk as _, FakeDisk, Head, Verification, point_at, tip, verify, verify_through,
+};
 use lineside_terms::Explain as _;
 use support::{open_small, read_all, small, write};
 
@@ -146,4 +148,56 @@ fn an_unfinished_end_is_reported_and_is_not_damage() {
     let found = verify(&disk, Some(head)).unwrap();
     assert_eq!((found.damage, found.head), (None, head));
     assert_eq!(found.torn.unwrap().bytes, 3);
+}
+
+#[test]
+fn a_history_written_anew_is_found_by_any_known_point() {
+    let (disk, _, head) = journal();
+    let middle = point_at(&disk, 5).unwrap().unwrap();
+    assert_eq!(point_at(&disk, head.sequence).unwrap(), Some(head));
+    assert_eq!(point_at(&disk, head.sequence + 1).unwrap(), None);
+    assert_eq!(tip(&disk).unwrap(), Some((support::station(), head)));
+    assert_eq!(tip(&FakeDisk::new()).unwrap(), None);
+    assert_eq!(
+        verify_through(&disk, &[head, middle, Head::ORIGIN])
+            .unwrap()
+            .damage,
+        None
+    );
+
+    // Sound in itself, as long as the true one, and with another story from event 4 on.
+    let forged = FakeDisk::new();
+    let (mut rewritten, _) = open_small(&forged).unwrap();
+    for sequence in 1..=head.sequence {
+        let event = if sequence < 4 {
+            small(sequence)
+        } else {
+            support::typical(sequence)
+        };
+        rewritten.append(&[event]).unwrap();
+        rewritten.commit().unwrap();
+    }
+    assert_eq!(verify(&forged, None).unwrap().damage, None);
+    let early = point_at(&disk, 3).unwrap().unwrap();
+    assert_eq!(verify_through(&forged, &[early]).unwrap().damage, None);
+    for known in [vec![middle], vec![head], vec![early, middle, head]] {
+        let damage = verify_through(&forged, &known).unwrap().damage.unwrap();
+        let first = known.iter().find(|point| point.sequence > 3).unwrap();
+        assert_eq!(
+            (damage.kind, damage.sequence),
+            (DamageKind::Anchor, first.sequence)
+        );
+    }
+}
+
+#[test]
+fn a_journal_cut_short_is_found_by_a_point_beyond_its_end() {
+    let (disk, names, head) = journal();
+    disk.remove(names.last().unwrap());
+    assert_eq!(verify(&disk, None).unwrap().damage, None);
+    let damage = verify_through(&disk, &[head]).unwrap().damage.unwrap();
+    assert_eq!(
+        (damage.kind, damage.sequence),
+        (DamageKind::Anchor, head.sequence)
+    );
 }

@@ -8,6 +8,7 @@ use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, Station
 
 use super::bench::BenchName;
 use super::device::DeviceArgs;
+use super::evidence::{CertificateArgs, CheckCertificateArgs, CheckpointArgs, VerifyArgs};
 use super::image::ImageCommand;
 use super::image_set::ImageSetCommand;
 use super::later::Later;
@@ -336,8 +337,13 @@ Example:
     )]
     Open,
     /// Check that nothing in the journal was changed
-    #[command(after_help = "Example:\n  lineside records verify --data lineside-data")]
-    Verify,
+    Verify(VerifyArgs),
+    /// Sign the end of the journal, and bring that to where nobody at this station can change it
+    Checkpoint(CheckpointArgs),
+    /// Make the signed certificate of a unit
+    Certificate(CertificateArgs),
+    /// Check a certificate; needs no records
+    CheckCertificate(CheckCertificateArgs),
 }
 
 /// What can be exported.

@@ -1,4 +1,4 @@
-//! `lineside records list|show|export|verify`: looks into what is recorded.
+//! `lineside records list|show|export|open`: looks into what is recorded.
 //!
 //! The journal is the truth; what is shown comes from a view that is brought up to date first and rebuilt when it is
 //! missing. Looking is possible while another process writes.
@@ -9,18 +9,21 @@ use std::sync::Arc;
 
 use lineside_flow::interlock::Earlier;
 use lineside_records::{
-    Disk, IntentRecord, RealDisk, RunFilter, RunRecord, View, verify, write_claims, write_devices, write_runs,
+    Disk, IntentRecord, RealDisk, RunFilter, RunRecord, View, write_claims, write_devices, write_runs,
 };
 use lineside_terms::{DeviceId, Outcome, RunId};
 use serde::Serialize;
 
 use super::args::{Export, Global, RecordsCommand};
-use super::data;
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
+use super::{data, evidence};
 
 pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) -> Result<Exit, Trouble> {
+    if let RecordsCommand::CheckCertificate(args) = command {
+        return evidence::check_certificate(args, printer);
+    }
     let folder = data::folder_to_read(global);
     if !data::journal_folder(&folder).exists() {
         return Err(Trouble::usage(
@@ -64,7 +67,10 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
             Ok(Exit::Good)
         }
         RecordsCommand::Open => open(&open_view(&folder)?, printer),
-        RecordsCommand::Verify => check(&folder, printer),
+        RecordsCommand::Verify(args) => evidence::verify(&folder, args, printer),
+        RecordsCommand::Checkpoint(args) => evidence::checkpoint(&folder, args, printer),
+        RecordsCommand::Certificate(args) => evidence::certificate(&folder, args, printer),
+        RecordsCommand::CheckCertificate(args) => evidence::check_certificate(args, printer),
     }
 }
 
@@ -126,11 +132,11 @@ fn word_of(outcome: Option<Outcome>) -> (String, Tone) {
 
 /// One object of `--json`.
 #[derive(Serialize)]
-struct Object<'a, T: Serialize> {
-    version: u32,
-    kind: &'static str,
+pub(crate) struct Object<'a, T: Serialize> {
+    pub(crate) version: u32,
+    pub(crate) kind: &'static str,
     #[serde(flatten)]
-    content: &'a T,
+    pub(crate) content: &'a T,
 }
 
 fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trouble> {
@@ -308,56 +314,4 @@ fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
         printer.result(&format!("intent   {}: {verdict}", intent.key));
     }
     Ok(Exit::Good)
-}
-
-/// One object of `records verify --json`.
-#[derive(Serialize)]
-struct Verified {
-    version: u32,
-    kind: &'static str,
-    is_sound: bool,
-    events: u64,
-    bytes: u64,
-    segments: usize,
-    /// Hash of the last sound event: kept elsewhere, it shows later whether the history was written anew.
-    head: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    damage: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    torn: Option<String>,
-}
-
-fn check(folder: &Path, printer: &Printer) -> Result<Exit, Trouble> {
-    let disk = RealDisk::read_only(&data::journal_folder(folder))?;
-    let found = verify(&disk, None)?;
-    let damage = found.damage.as_ref().map(ToString::to_string);
-    let torn = found.torn.as_ref().map(ToString::to_string);
-    printer.object(&Verified {
-        version: 1,
-        kind: "verified",
-        is_sound: damage.is_none(),
-        events: found.head.sequence,
-        bytes: found.bytes,
-        segments: found.segments,
-        head: found.head.hash.to_string(),
-        damage: damage.clone(),
-        torn: torn.clone(),
-    });
-    if let Some(torn) = torn {
-        printer.result(&format!("note: {torn}; nothing of it had been acknowledged"));
-    }
-    match damage {
-        None => {
-            printer.result(&Tone::Good.paint(&format!(
-                "sound: {} events, {} bytes, head {}",
-                found.head.sequence, found.bytes, found.head.hash
-            )));
-            Ok(Exit::Good)
-        }
-        Some(damage) => {
-            printer
-                .result(&Tone::Bad.paint(&format!("damaged after event {}: {damage}", found.head.sequence)));
-            Ok(Exit::NotGood)
-        }
-    }
 }

@@ -23,7 +23,7 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, data, on_host_thread, recover, station};
+use super::{bench, data, evidence, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -95,6 +95,7 @@ pub(super) async fn on_bench(
         entropy: Entropy::System,
         patience: Patience::default(),
     };
+    let mut pace = evidence::Pace::new(&folder);
     let summary = batch::run(
         place,
         batch,
@@ -103,6 +104,7 @@ pub(super) async fn on_bench(
         &cancel,
         |notice| match notice {
             Notice::Durable(events) => {
+                pace.durable(events, printer);
                 for event in events {
                     printer.object(event);
                     live.borrow_mut().event(event);

@@ -12,7 +12,7 @@ use super::bench::OpenBench;
 use super::exit::Exit;
 use super::output::Printer;
 use super::trouble::Trouble;
-use super::{data, records};
+use super::{data, evidence, records};
 
 /// The station on an open bench.
 pub(super) fn place(global: &Global, bench: &OpenBench, shift: Shift) -> Result<Place, Trouble> {
@@ -63,6 +63,7 @@ pub(super) struct End<'a> {
 pub(super) fn close(keeper: Keeper, folder: &Path, end: &End<'_>, printer: &Printer) -> Exit {
     // Everything is durable; a journal that failed has said so.
     drop(keeper.close());
+    evidence::checkpoint_after_work(folder, printer);
     // The view is for looking; when it cannot be made now it is made when somebody looks.
     if let Err(trouble) = records::open_view(folder) {
         printer.note(&format!(

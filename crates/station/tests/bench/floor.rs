@@ -151,7 +151,9 @@ fn search(path: &Path, text: &[u8], found: &mut Vec<PathBuf>) {
 }
 
 /// What changes from one time to the next, as words: run ids, times, hashes. Columns are told apart by two spaces.
-pub(crate) const CHANGING: [(&str, &str); 9] = [
+pub(crate) const CHANGING: [(&str, &str); 11] = [
+    (r"\bevent \d+, key", "event [n], key"),
+    (r"\bkey [0-9a-f]{16}\b", "key [key]"),
     (r"\b[0-9a-f]{64}\b", "[hash]"),
     (r"\bplan +[0-9a-f]{12}\b", "plan  [hash]"),
     (r"\b[0-9a-f]{32}\b", "[run]"),

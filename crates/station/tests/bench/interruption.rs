@@ -37,6 +37,7 @@ fn ctrl_c_ends_in_a_told_state() {
     stopping: steps under way end in a told state; once more to stop at once
     1113  functional-test: pass
     1113  somebody asked to stop [run.cancelled]
+    note: made the key [key] of this station; it lives in a file that only this user may read
     ");
     sim.assert_untouched(0, "Module1Complete");
     let list = floor.run("records list --data d").exits(0);

@@ -13,6 +13,7 @@ mod sim;
 mod device;
 mod devices;
 mod doctor;
+mod evidence;
 mod interruption;
 mod output;
 mod paths;

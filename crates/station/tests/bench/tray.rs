@@ -28,7 +28,10 @@ fn a_tray_becomes_ready_to_ship() {
     let run = run.exits(0);
     let objects = run.objects();
     let events = assert_told_in_order(&objects);
-    assert_eq!(run.stderr, "records: d\n", "programs read standard output alone");
+    assert_said!(run.stderr, @r"
+    records: d
+    note: made the key [key] of this station; it lives in a file that only this user may read
+    ");
     let passed = events
         .iter()
         .filter(|event| event["kind"] == "run-ended" && event["body"]["outcome"] == "pass");

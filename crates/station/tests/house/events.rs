@@ -18,6 +18,8 @@ const OTHERS: &[&str] = &[
     "ready-check",
     "run",
     "verified",
+    "checkpoint",
+    "certificate-check",
     "plan-check",
     "plan-explanation",
     "simulated-board",
