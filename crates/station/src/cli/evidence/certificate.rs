@@ -18,8 +18,9 @@ use crate::cli::trouble::Trouble;
 /// Arguments of `records certificate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Written to standard output, sealed with the key of this station, unless a file is named. Give your customer the
-certificate, and once, on another way, the public key (evidence/station-key.pub.pem in the data folder).
+    after_help = "Written to standard output unless a file is named, and sealed with the key of this station. Give
+your customer the certificate, and once, on another way, the public key
+(evidence/station-key.pub.pem in the data folder).
 
 Examples:
   lineside records certificate SAMPLE-0003 > SAMPLE-0003.certificate.json
@@ -39,8 +40,8 @@ pub(crate) struct CertificateArgs {
 /// Arguments of `records check-certificate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 it holds; 4 it does not. Nothing but the two files is needed; a script of 150 lines that does the
-same stands in the documentation.
+    after_help = "Exit codes: 0 it holds; 4 it does not. Nothing but the two files is needed; a script of 150 lines
+that does the same stands in the documentation.
 
 Example:
   lineside records check-certificate SAMPLE-0003.certificate.json --key line-3.pub.pem"

@@ -27,9 +27,10 @@ const EVERY: u64 = 1_000;
 /// Arguments of `records checkpoint`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Prints one line: station, number and hash of the last event, when, key, signature. Commands that record write
-checkpoints into the data folder by themselves; what counts is one that is kept where nobody at this station can
-change it. `lineside records verify --anchor FILE` takes any file with such lines.
+    after_help = "Prints one line: station, number and hash of the last event, when, key, signature. Commands that
+record write checkpoints into the data folder by themselves; what counts is one that is kept where
+nobody at this station can change it. `lineside records verify --anchor FILE` takes any file with
+such lines.
 
 Examples:
   lineside records checkpoint --qr

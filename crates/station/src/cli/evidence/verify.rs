@@ -16,8 +16,9 @@ use crate::cli::trouble::Trouble;
 /// Arguments of `records verify`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Finds edits, removals, exchanges and a lost end by the chain and this station's own checkpoints. Only an anchor, a
-file with checkpoints that nobody at this station could change, shows that the whole history was written anew.
+    after_help = "Finds edits, removals, exchanges and a lost end by the chain and this station's own checkpoints.
+Only an anchor, a file with checkpoints that nobody at this station could change, shows that the
+whole history was written anew.
 
 Examples:
   lineside records verify --data lineside-data
