@@ -39,12 +39,16 @@ const BLOCK: usize = 128;
 const BLOCK_WIRE: usize = 3 + BLOCK + 2;
 const ACK: u8 = 0x06;
 const SOH: u8 = 0x01;
+/// What the host may hold for each board beside the set.
+const MOST_MEGABYTES: f64 = 0.5;
 /// A host's turn may take this share of a block's time on the wire.
 const TURN_SHARE: f64 = 0.05;
 
 fn main() {
-    let set = set(SetSize::Real);
     let small = set_of_small();
+    // First: what was freed before would be used again without being seen.
+    memory(&small);
+    let set = set(SetSize::Real);
     say(&format!(
         "recovery: {} images of {} bytes in all, and two programs of {} bytes",
         set.manifest().entries.len(),
@@ -142,16 +146,42 @@ fn wire_alone(set: &ImageSet) -> Duration {
 
 /// One board under a clock moved by hand.
 fn alone(set: &Arc<ImageSet>, turn_around: Duration, usb: Option<UsbTimes>) -> Duration {
+    by_hand(1, set, turn_around, usb)
+}
+
+/// So many boards at once under a clock moved by hand; the slowest.
+fn by_hand(boards: usize, set: &Arc<ImageSet>, turn_around: Duration, usb: Option<UsbTimes>) -> Duration {
     let (clock, hands) = Clock::by_hand();
-    let world = World::new(config(1, turn_around, usb), clock.clone()).unwrap();
+    let world = World::new(config(boards, turn_around, usb), clock.clone()).unwrap();
     let mut pool = LocalPool::new();
     let life = world.run();
     pool.spawner()
         .spawn_local(async move { match life.await {} })
         .unwrap();
     let turns = Rc::default();
-    let work = recover(&world, &clock, 0, set, &turns);
-    run_simulated(&hands, &mut pool, u64::MAX, work).expect("everything comes to an end")
+    let all = (0..boards).map(|board| recover(&world, &clock, board, set, &turns));
+    let took = run_simulated(&hands, &mut pool, u64::MAX, join_all(all));
+    took.expect("everything comes to an end")
+        .into_iter()
+        .max()
+        .unwrap()
+}
+
+/// What a board holds in memory. Host and simulated board are in one process, and what 64 boards share counts as theirs, so
+/// this is more than the host's share; the set is the small one, because the simulated board collects each image whole.
+fn memory(set: &Arc<ImageSet>) {
+    let boards = 64;
+    let held = measure::held_meanwhile(|| by_hand(boards, set, Duration::ZERO, None));
+    let Some(held) = held else {
+        return say("  the system does not tell how much memory is held");
+    };
+    let each = held / boards as f64;
+    figure(
+        &format!("{boards} boards: memory for each, host and simulated board"),
+        &format!("{each:.3} MB"),
+        "≤ 0.5 MB",
+        Verdict::of(each <= MOST_MEGABYTES),
+    );
 }
 
 /// Many boards in real time.

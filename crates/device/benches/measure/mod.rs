@@ -27,6 +27,22 @@ pub(crate) fn cpu_of(threads: &[String]) -> Option<Duration> {
     threads.iter().map(of_one).sum()
 }
 
+/// How much more memory, in MB, this process held at most while it did something; `None` where the system does not tell.
+#[allow(dead_code, reason = "not every benchmark asks")]
+pub(crate) fn held_meanwhile<T>(work: impl FnOnce() -> T) -> Option<f64> {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+        Some(kib * 1024.0 / 1e6)
+    };
+    // Forgets the peak of before.
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = read("VmRSS:")?;
+    work();
+    Some(read("VmHWM:")? - before)
+}
+
 /// What a figure is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
