@@ -35,7 +35,7 @@ pub use bench::{Bench, BenchEvent, BoardInfo, Watch};
 pub use board::{Board, Line, Port, enter_recovery, reset};
 pub use clock::{Clock, Hands, Sleep};
 pub use error::{DriverProblem, LinkError};
-pub use places::data_folder;
+pub use places::{data_folder, station_file};
 pub use private::write_private;
 pub use simulated::run_simulated;
 pub use stop::asked_to_stop;

@@ -20,6 +20,17 @@ pub(crate) fn own_folder() -> Option<PathBuf> {
     profile.is_absolute().then(|| profile.join("Lineside"))
 }
 
+/// Where the administrator of this computer says what the station may do. Users may read it; on a computer that is set up
+/// well they cannot write it.
+pub fn station_file() -> PathBuf {
+    #[cfg(windows)]
+    let folder = PathBuf::from(std::env::var_os("ProgramData").unwrap_or_else(|| "C:\\ProgramData".into()))
+        .join("Lineside");
+    #[cfg(not(windows))]
+    let folder = PathBuf::from("/etc/lineside");
+    folder.join("station.toml")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

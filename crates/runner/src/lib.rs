@@ -10,6 +10,7 @@
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
 //! | [`image_sets`] | recovery sets on disk: read, kept, named |
+//! | [`bundle`] | plan and all that it names under one hash, signed; imported ones |
 //! | [`recover`] | writing the OS of many boards anew, without a plan |
 //! | [`store`] | what the shell needs of a journal |
 //!
@@ -20,6 +21,7 @@
 
 mod actions;
 pub mod batch;
+pub mod bundle;
 mod check;
 mod error;
 pub mod image_sets;

@@ -7,6 +7,7 @@ use lineside_link::Address;
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
+use super::bundle::BundleCommand;
 use super::device::DeviceArgs;
 use super::evidence::{CertificateArgs, CheckCertificateArgs, CheckpointArgs, VerifyArgs};
 use super::image::ImageCommand;
@@ -96,6 +97,9 @@ pub(crate) enum Command {
     /// Look into plans
     #[command(subcommand)]
     Plan(Later<PlanCommand>),
+    /// Plans with all that they name, signed by engineering
+    #[command(subcommand)]
+    Bundle(Later<BundleCommand>),
     /// Look into what is recorded
     #[command(subcommand)]
     Records(Later<RecordsCommand>),
@@ -132,7 +136,7 @@ Examples:
   lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl"
 )]
 pub(crate) struct RunArgs {
-    /// The plan
+    /// The plan: a file, or `bundle:NAME` for the plan of an imported bundle
     pub(crate) plan: PathBuf,
     /// Unit serials: one a line in the order of the slots, or `SLOT SERIAL`
     #[arg(long, value_name = "FILE")]

@@ -3,6 +3,7 @@
 mod addresses;
 mod args;
 mod bench;
+mod bundle;
 mod choose;
 mod data;
 mod device;
@@ -54,6 +55,7 @@ pub(crate) fn main() -> Exit {
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
         Command::Recover(Later(args)) => recover::run(&cli.global, &args, &printer),
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
+        Command::Bundle(Later(command)) => bundle::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
         Command::Image(Later(command)) => image::run(&command, &printer),
         Command::ImageSet(Later(command)) => image_set::run(&cli.global, &command, &printer),

@@ -1,6 +1,10 @@
-//! `station.toml` in the data folder: what this station allows. Without the file everything has its default.
+//! What this station allows. A station is *provisioned* when its administrator wrote a `station.toml` into the folder of
+//! the system ([`lineside_link::station_file`]): then that file alone counts, and only bundles are run. Otherwise a
+//! `station.toml` in the data folder counts, and without one everything has its default.
 //!
 //! ```toml
+//! bundle-keys = ["1e18…"]               # only on a provisioned station: who signs bundles, as 128 hex digits or PEM
+//!
 //! [by-hand]
 //! manufacturing-state = "ready-check"   # or "refuse", the default
 //! profile = "lock.toml"                 # the plan that then goes through it, beside this file
@@ -10,6 +14,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use lineside_records::SealKey;
 use lineside_terms::Blame;
 use serde::Deserialize;
 
@@ -19,12 +24,70 @@ use super::trouble::Trouble;
 /// The name of the file.
 const FILE: &str = "station.toml";
 
-/// What the file says.
+/// Names the administrator's file where the system's folder has none: for trying it out. Where the system has one this
+/// is not looked at, or anybody could choose another policy.
+const OTHER_FILE: &str = "LINESIDE_STATION_FILE";
+
+/// What the file in a data folder says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Station {
     #[serde(default)]
     by_hand: ByHand,
+}
+
+/// What the administrator's file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Administered {
+    bundle_keys: Vec<String>,
+    #[serde(default)]
+    by_hand: ByHand,
+}
+
+/// A provisioned station.
+#[derive(Debug)]
+pub(super) struct Provisioned {
+    path: PathBuf,
+    /// Who signs bundles.
+    pub(super) bundle_keys: Vec<SealKey>,
+    by_hand: ByHand,
+}
+
+/// What the administrator wrote; `None` when the station is not provisioned.
+pub(super) fn provisioned() -> Result<Option<Provisioned>, Trouble> {
+    let of_system = lineside_link::station_file();
+    if of_system.exists() {
+        return provisioned_by(&of_system).map(Some);
+    }
+    std::env::var_os(OTHER_FILE)
+        .map(|path| provisioned_by(Path::new(&path)))
+        .transpose()
+}
+
+fn provisioned_by(path: &Path) -> Result<Provisioned, Trouble> {
+    let text = fs::read_to_string(path).map_err(|error| refused(path, &error))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let found: Administered =
+        toml::from_str(text).map_err(|error| refused(path, &error.to_string().trim_end()))?;
+    let keys = found.bundle_keys.iter().map(|text| SealKey::from_text(text));
+    Ok(Provisioned {
+        path: path.to_owned(),
+        bundle_keys: keys
+            .collect::<Result<_, _>>()
+            .map_err(|error| refused(path, &format!("bundle-keys: {error}")))?,
+        by_hand: found.by_hand,
+    })
+}
+
+fn refused(path: &Path, cause: &dyn std::fmt::Display) -> Trouble {
+    Trouble::new(
+        Exit::Station,
+        Blame::Station,
+        "station.policy",
+        &format!("{}: {cause}", path.display()),
+        "Correct the file: a policy that cannot be read allows nothing.",
+    )
 }
 
 /// What may be done by hand.
@@ -54,27 +117,33 @@ pub(super) enum StateChange {
 
 /// Reads what the station with this data folder allows.
 pub(super) fn state_change(data: &Path) -> Result<StateChange, Trouble> {
+    match provisioned()? {
+        Some(station) => allowed(&station.path, station.by_hand),
+        None => state_change_of(data),
+    }
+}
+
+fn state_change_of(data: &Path) -> Result<StateChange, Trouble> {
     let path = data.join(FILE);
-    let refused = |cause: &dyn std::fmt::Display| {
-        Trouble::new(
-            Exit::Station,
-            Blame::Station,
-            "station.policy",
-            &format!("{}: {cause}", path.display()),
-            "Correct the file: a policy that cannot be read allows nothing.",
-        )
-    };
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StateChange::Refuse),
-        Err(error) => return Err(refused(&error)),
+        Err(error) => return Err(refused(&path, &error)),
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let station: Station = toml::from_str(text).map_err(|error| refused(&error.to_string().trim_end()))?;
-    match (station.by_hand.manufacturing_state, station.by_hand.profile) {
+    let station: Station =
+        toml::from_str(text).map_err(|error| refused(&path, &error.to_string().trim_end()))?;
+    allowed(&path, station.by_hand)
+}
+
+/// A plan lies beside the file that names it.
+fn allowed(path: &Path, by_hand: ByHand) -> Result<StateChange, Trouble> {
+    match (by_hand.manufacturing_state, by_hand.profile) {
         (Word::Refuse, _) => Ok(StateChange::Refuse),
-        (Word::ReadyCheck, Some(profile)) => Ok(StateChange::ReadyCheck(data.join(profile))),
-        (Word::ReadyCheck, None) => Err(refused(&"`ready-check` needs a `profile`")),
+        (Word::ReadyCheck, Some(profile)) => {
+            Ok(StateChange::ReadyCheck(path.with_file_name("").join(profile)))
+        }
+        (Word::ReadyCheck, None) => Err(refused(path, &"`ready-check` needs a `profile`")),
     }
 }
 
@@ -87,10 +156,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |text: &str| {
             fs::write(folder.path().join(FILE), text).unwrap();
-            state_change(folder.path()).map_err(|trouble| trouble.told.code)
+            state_change_of(folder.path()).map_err(|trouble| trouble.told.code)
         };
         assert_eq!(
-            state_change(&folder.path().join("none")).ok(),
+            state_change_of(&folder.path().join("none")).ok(),
             Some(StateChange::Refuse)
         );
         assert_eq!(read(""), Ok(StateChange::Refuse));
@@ -108,6 +177,30 @@ mod tests {
             "=",
         ] {
             assert_eq!(read(bad), Err("station.policy".to_owned()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_administrator_says_whose_bundles_are_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("administered.toml");
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            provisioned_by(&path).map_err(|trouble| trouble.told.code)
+        };
+        let key = "1e".repeat(64);
+        let station = read(&format!(
+            "bundle-keys = ['{key}']\n[by-hand]\nmanufacturing-state = 'ready-check'\nprofile = 'p'"
+        ))
+        .unwrap();
+        assert_eq!(station.bundle_keys.len(), 1);
+        assert_eq!(
+            allowed(&station.path, station.by_hand).ok(),
+            Some(StateChange::ReadyCheck(folder.path().join("p")))
+        );
+        assert!(read("bundle-keys = []").unwrap().bundle_keys.is_empty());
+        for bad in ["", "bundle-keys = ['zz']", "bundle-keys = []\nmore = 1"] {
+            assert_eq!(read(bad).unwrap_err(), "station.policy", "{bad}");
         }
     }
 }

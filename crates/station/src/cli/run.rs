@@ -23,15 +23,17 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, data, evidence, on_host_thread, recover, station};
+use super::{bench, bundle, data, evidence, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
 }
 
 async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
+    let folder = data::folder_for_run(global);
+    let plan = bundle::plan_of(global, &args.plan, printer)?;
     let bench = bench::open(&global.bench).await?;
-    let program = Rc::new(Program::load(&args.plan, &bench.trust, bench.supplies.as_ref())?);
+    let program = Rc::new(Program::load(&plan, &bench.trust, bench.supplies.as_ref())?);
     let boards = bench.bench.list().await?;
     let slots: Vec<SlotPath> = boards.iter().map(|board| board.slot.clone()).collect();
     let serials = match &args.serials {
@@ -48,7 +50,7 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
             work_order: args.work_order.clone(),
         },
         only: None,
-        folder: data::folder_for_run(global),
+        folder,
     };
     on_bench(global, bench, work, printer).await
 }

@@ -73,6 +73,12 @@ impl From<RecordsError> for Trouble {
     }
 }
 
+impl From<lineside_runner::bundle::BundleError> for Trouble {
+    fn from(error: lineside_runner::bundle::BundleError) -> Self {
+        Self::of(&error, Exit::Refused)
+    }
+}
+
 impl From<lineside_records::SealError> for Trouble {
     fn from(error: lineside_records::SealError) -> Self {
         Self::of(&error, Exit::Refused)

@@ -10,6 +10,7 @@ mod image;
 mod image_set;
 mod sim;
 
+mod bundles;
 mod device;
 mod devices;
 mod doctor;

@@ -20,6 +20,7 @@ const OTHERS: &[&str] = &[
     "verified",
     "checkpoint",
     "certificate-check",
+    "bundle",
     "plan-check",
     "plan-explanation",
     "simulated-board",

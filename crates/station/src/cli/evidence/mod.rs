@@ -18,7 +18,7 @@ use super::qr::Code;
 use super::trouble::Trouble;
 
 pub(crate) use certificate::{CertificateArgs, CheckCertificateArgs, certificate, check_certificate};
-pub(crate) use store::Store;
+pub(crate) use store::{FileKey, Store, new_key};
 pub(crate) use verify::{VerifyArgs, verify};
 
 /// A checkpoint is written at the latest when so many events came after the last one.
@@ -180,7 +180,7 @@ fn write(path: &Path, text: &str) -> Result<(), Trouble> {
 }
 
 /// Says whose key signed, and where it lives.
-fn told_of(key: &store::FileKey) -> String {
+fn told_of(key: &FileKey) -> String {
     format!(
         "signed with the key {} of this station, which lives in {}",
         key.key().short(),
