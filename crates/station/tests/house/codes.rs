@@ -45,13 +45,13 @@ fn codes() -> BTreeMap<String, String> {
             }
         }
     }
-    // Codes also stand in tables beside: whatever has the form and an area that is known. The command says its own
+    // Codes also stand in tables beside: whatever has the form and an area that is known. Commands say their own
     // where they arise.
     let areas: BTreeSet<String> = codes.keys().map(|code| area(code).to_owned()).collect();
     for source in &sources {
         for (at, string) in &source.strings {
-            let is_of_the_command = tree::crate_of(&source.path) == "station";
-            if is_code(string) && (is_of_the_command || areas.contains(area(string))) {
+            let is_of_a_command = ["station", "azsphere"].contains(&tree::crate_of(&source.path).as_str());
+            if is_code(string) && (is_of_a_command || areas.contains(area(string))) {
                 codes.entry(string.clone()).or_insert_with(|| source.place(*at));
             }
         }

@@ -7,7 +7,7 @@ use crate::source::Source;
 use crate::tree;
 
 /// The rooms, each with the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("terms", &[]),
     ("image", &["terms"]),
     ("protocol", &["terms"]),
@@ -20,6 +20,22 @@ const ROOMS: [(&str, &[&str]); 11] = [
     (
         "runner",
         &[
+            "device",
+            "link",
+            "protocol",
+            "interlock",
+            "image",
+            "flow",
+            "records",
+            "terms",
+        ],
+    ),
+    // As `station`, it takes the simulator for `sim:N` alone: as a bench.
+    (
+        "azsphere",
+        &[
+            "runner",
+            "simulator",
             "device",
             "link",
             "protocol",

@@ -1,0 +1,40 @@
+//! `device list-attached`: every board with its address, and which device answers there.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::hold::{Placed, connect, placed, session};
+use crate::bench::OpenBench;
+use crate::trouble::Failure;
+
+/// How long a device may take to say who it is before it counts as not responsive.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// All boards, asked side by side. One that another process has leased is not asked.
+pub(super) async fn list(bench: &OpenBench) -> Result<Value, Failure> {
+    let all = placed(bench).await?;
+    let asked = all.iter().map(|placed| async move {
+        let id = if placed.board.leased_by.is_some() {
+            None
+        } else {
+            who(bench, placed).await
+        };
+        json!({
+            "deviceIdentifier": id,
+            "isResponsive": id.is_some(),
+            "ipAddress": placed.address,
+            "connectionPath": placed.board.slot,
+        })
+    });
+    Ok(Value::Array(join_all(asked).await))
+}
+
+async fn who(bench: &OpenBench, placed: &Placed) -> Option<String> {
+    let session = session(bench, PATIENCE, None);
+    let (verified, _lease) = connect(bench, &placed.board.slot, session, PATIENCE).await.ok()?;
+    let id = verified.id().to_string().to_uppercase();
+    verified.release().await;
+    Some(id)
+}
