@@ -18,7 +18,7 @@ pub mod plan;
 pub mod recipe;
 
 pub use event::{Body, Event, Measurement, RecoveryOutcome, Shift};
-pub use line::{Effect, IllegalHistory, Input, Line, Picture, Refusal, Report, SlotPicture, Standing};
+pub use line::{Effect, IllegalHistory, Input, Leave, Line, Picture, Refusal, Report, SlotPicture, Standing};
 pub use lineside_interlock as interlock;
 pub use lineside_interlock::Receipt;
 pub use recipe::{Recipe, RecipeStep, Work};

@@ -283,6 +283,7 @@ fn serials(slots: impl Iterator<Item = SlotPath>) -> Serials {
     Serials {
         count: by_slot.len(),
         by_slot,
+        rest: Vec::new(),
     }
 }
 

@@ -18,11 +18,13 @@ use futures::stream::FuturesUnordered;
 use lineside_device::{Entropy, Progress, ProgressCell};
 use lineside_flow::interlock::EpochCause;
 use lineside_flow::line::Refusal;
+use lineside_flow::recipe::Recipe;
 use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt};
-use lineside_link::{BenchEvent, Sleep, Watch};
-use lineside_terms::{DeviceId, SlotPath, Told};
+use lineside_link::{BenchEvent, BoardInfo, Sleep, Watch};
+use lineside_terms::{DeviceId, SlotPath, Told, UnitSerial};
 
 use crate::error::RunnerError;
+use crate::gate::{self, Gate, News, Pass, Tally};
 use crate::place::Place;
 use crate::program::{Program, Serials};
 use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
@@ -61,6 +63,8 @@ pub enum Notice<'a> {
     Picture(&'a Picture),
     /// How far an upload has come; sampled, never recorded.
     Progress(&'a SlotPath, Progress),
+    /// Something at the gate.
+    Gate(&'a News),
 }
 
 /// Asks a running batch to stop in a told state.
@@ -104,11 +108,22 @@ pub struct Summary {
     pub is_cancelled: bool,
     /// What the journal said when it failed; then nothing after it is recorded.
     pub store_error: Option<Told>,
+    /// What went through the gate, if there was one.
+    pub tally: Option<Tally>,
+    /// Boards came and went until somebody asked to stop.
+    pub is_continuous: bool,
 }
 
 impl Summary {
     /// True only when every expected unit passed, no board is left out, and everything is recorded.
     pub fn is_pass(&self) -> bool {
+        let tally = self.tally.unwrap_or_default();
+        if tally.untold > 0 {
+            return false;
+        }
+        if self.is_continuous {
+            return tally.failed == 0 && tally.passed >= self.expected && self.store_error.is_none();
+        }
         let all = self.picture.slots.iter().all(|slot| slot.standing.is_pass());
         all && self.picture.passed() >= self.expected.max(1)
             && self.store_error.is_none()
@@ -124,6 +139,22 @@ impl Summary {
 /// When the history cannot be followed or the bench cannot be listed. Trouble with single boards is no error here: it
 /// stands in the summary.
 pub async fn run(
+    place: Place,
+    batch: Batch,
+    history: impl IntoIterator<Item = Event>,
+    store: &mut dyn Store,
+    cancel: &Cancel,
+    notice: impl FnMut(Notice<'_>),
+) -> Result<Summary, RunnerError> {
+    run_behind(None, place, batch, history, store, cancel, notice).await
+}
+
+/// [`run`], where boards go through a gate before they are taken.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_behind(
+    gate: Option<Gate>,
     place: Place,
     batch: Batch,
     history: impl IntoIterator<Item = Event>,
@@ -149,7 +180,30 @@ pub async fn run(
     } = place;
     let holder = format!("lineside run on {station}");
     let boards = bench.list().await.map_err(RunnerError::Bench)?;
-    let to_pass = expected.map_or_else(|| boards.len().max(serials.count), |count| count as usize);
+    let is_continuous = gate.as_ref().is_some_and(|gate| gate.is_continuous);
+    let to_pass = match expected {
+        Some(count) => count as usize,
+        None if is_continuous => 0,
+        None => boards.len().max(serials.count),
+    };
+    let gate = gate.map(|gate| {
+        let serials = (serials.by_slot.clone(), serials.rest.clone());
+        let clock = wall.clock().clone();
+        gate::Keeper::new(
+            gate,
+            Rc::clone(&bench),
+            clock,
+            session.clone(),
+            patience.found,
+            serials,
+        )
+    });
+    let tray = Tray {
+        recipe: Rc::clone(program.recipe()),
+        serials: serials.by_slot.clone(),
+        expected,
+        only,
+    };
     let watch = bench.watch();
     let common = Rc::new(Common {
         bench,
@@ -160,13 +214,7 @@ pub async fn run(
         holder,
         patience,
     });
-    let begin = Input::Begin {
-        recipe: Rc::clone(program.recipe()),
-        serials: serials.by_slot,
-        expected,
-        only,
-    };
-    pending.extend(line.take(begin, wall.stamp()).unwrap_or_default());
+    pending.extend(line.take(tray.begin(), wall.stamp()).unwrap_or_default());
     let mut shell = Shell {
         line,
         wall,
@@ -181,17 +229,13 @@ pub async fn run(
         store_error: None,
         is_changed: true,
         parting: None,
+        gate,
+        tray,
     };
     shell.write(pending, store);
     // Boards that are there already are not attached while we watch: something sent earlier may be on its way.
-    for board in &boards {
-        shell.input(
-            Input::Seen {
-                slot: board.slot.clone(),
-                cause: EpochCause::Found,
-            },
-            store,
-        );
+    for board in boards {
+        shell.seen(board, EpochCause::Found, store);
     }
     poll_fn(|cx| shell.turn(cx, store, cancel, &mut notice)).await;
     let picture = shell.line.picture();
@@ -200,7 +244,28 @@ pub async fn run(
         expected: to_pass,
         is_cancelled: shell.is_cancelled,
         store_error: shell.store_error,
+        tally: shell.gate.as_ref().map(gate::Keeper::tally),
+        is_continuous,
     })
+}
+
+/// What is to be done with boards, as it is told to the engine again when a board brings a serial with it.
+struct Tray {
+    recipe: Rc<Recipe>,
+    serials: BTreeMap<SlotPath, UnitSerial>,
+    expected: Option<u32>,
+    only: Option<DeviceId>,
+}
+
+impl Tray {
+    fn begin(&self) -> Input {
+        Input::Begin {
+            recipe: Rc::clone(&self.recipe),
+            serials: self.serials.clone(),
+            expected: self.expected,
+            only: self.only,
+        }
+    }
 }
 
 /// What slots report, until the shell fetches it.
@@ -231,6 +296,9 @@ struct Shell {
     is_changed: bool,
     /// Everything is settled, and boards are let go of for as long as this.
     parting: Option<Sleep>,
+    /// What boards go through before they are taken.
+    gate: Option<gate::Keeper>,
+    tray: Tray,
 }
 
 impl Shell {
@@ -246,10 +314,14 @@ impl Shell {
             let mut is_busy = false;
             if !self.is_cancelled && cancel.poll_asked(cx) {
                 self.is_cancelled = true;
+                if let Some(gate) = &mut self.gate {
+                    gate.close();
+                }
                 self.input(Input::Cancel, store);
                 is_busy = true;
             }
             is_busy |= self.follow_bench(cx, store);
+            is_busy |= self.follow_gate(cx, store, notice);
             is_busy |= self.follow_store(cx, store, notice);
             // Workers never end; polling them moves bytes and fills the inputs.
             while let Poll::Ready(Some(())) = self.workers.poll_next_unpin(cx) {}
@@ -278,7 +350,9 @@ impl Shell {
 
     /// Nothing is on its way to the journal and nothing more will happen on any board.
     fn is_settled(&self) -> bool {
-        self.store_error.is_some() || (self.undurable.is_empty() && self.line.picture().is_settled())
+        let is_idle = self.gate.as_ref().is_none_or(gate::Keeper::is_idle) || self.watch.is_none();
+        self.store_error.is_some()
+            || (is_idle && self.undurable.is_empty() && self.line.picture().is_settled())
     }
 
     /// Every board was let go of, or took longer than that may take.
@@ -317,20 +391,66 @@ impl Shell {
                 Poll::Ready(None) => self.watch = None,
                 Poll::Ready(Some(BenchEvent::Attached(board))) => {
                     if !self.known.remove(&board.slot) {
-                        self.input(
-                            Input::Seen {
-                                slot: board.slot,
-                                cause: EpochCause::Attached,
-                            },
-                            store,
-                        );
+                        self.seen(board, EpochCause::Attached, store);
                     }
                 }
                 Poll::Ready(Some(BenchEvent::Detached(slot))) => {
                     self.known.remove(&slot);
+                    if let Some(gate) = &mut self.gate {
+                        gate.detached(&slot);
+                    }
                     self.input(Input::Gone { slot }, store);
                 }
             }
+            is_busy = true;
+        }
+        is_busy
+    }
+
+    /// A board is there: it is taken, or goes to the gate.
+    fn seen(&mut self, board: BoardInfo, cause: EpochCause, store: &mut dyn Store) {
+        match &mut self.gate {
+            Some(gate) if !self.is_cancelled => gate.attached(board, cause),
+            Some(_) => {}
+            None => self.input(
+                Input::Seen {
+                    slot: board.slot,
+                    cause,
+                },
+                store,
+            ),
+        }
+    }
+
+    fn follow_gate(
+        &mut self,
+        cx: &mut Context<'_>,
+        store: &mut dyn Store,
+        notice: &mut dyn FnMut(Notice<'_>),
+    ) -> bool {
+        let mut is_busy = false;
+        while let Some(gate) = &mut self.gate {
+            let pass = gate.poll(cx, &self.line);
+            while let Some(news) = gate.next_news() {
+                notice(Notice::Gate(&news));
+            }
+            let Some(Pass {
+                slot,
+                cause,
+                leave,
+                serial,
+            }) = pass
+            else {
+                break;
+            };
+            if let Some(serial) = serial
+                && self.tray.serials.get(&slot) != Some(&serial)
+            {
+                self.tray.serials.insert(slot.clone(), serial);
+                self.input(self.tray.begin(), store);
+            }
+            self.line.leave(slot.clone(), leave);
+            self.input(Input::Seen { slot, cause }, store);
             is_busy = true;
         }
         is_busy
@@ -366,6 +486,9 @@ impl Shell {
             .count();
         let durable: Vec<Event> = self.undurable.drain(..count).collect();
         let effects = self.line.react(receipt, self.wall.clock().now());
+        if let Some(gate) = &mut self.gate {
+            durable.iter().for_each(|event| gate.durable(event, &self.line));
+        }
         if !durable.is_empty() {
             notice(Notice::Durable(&durable));
         }

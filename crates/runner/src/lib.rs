@@ -6,6 +6,7 @@
 //! | `check` | everything that is wrong with a plan and what it names, with its place |
 //! | [`Place`] | the station: what a batch and a recovery have in common |
 //! | [`batch`] | the async shell of the engine: one batch of boards through one program |
+//! | [`gate`] | who may start, and when |
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
@@ -26,6 +27,7 @@ pub mod bundle;
 pub mod by_hand;
 mod check;
 mod error;
+pub mod gate;
 pub mod image_sets;
 mod place;
 pub mod program;

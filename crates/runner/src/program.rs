@@ -257,13 +257,20 @@ pub struct Serials {
     pub by_slot: BTreeMap<SlotPath, UnitSerial>,
     /// How many serials the list has: each stands for a unit that is expected, whether its board is there or not.
     pub count: usize,
+    /// Serials that name no slot and for which there is none, in order: for boards that come later.
+    pub rest: Vec<UnitSerial>,
 }
 
 /// Reads a list of unit serials: one a line, given to the slots in their order, or `SLOT SERIAL`; `#` begins a comment.
+/// `named_slot` tells the slot that is meant by what the fixture calls it.
 ///
 /// # Errors
 /// When the file cannot be read, a line is neither, or a serial or slot stands twice.
-pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> {
+pub fn serials(
+    path: &Path,
+    slots: &[SlotPath],
+    named_slot: impl Fn(&SlotPath) -> SlotPath,
+) -> Result<Serials, RunnerError> {
     let text = read_text(path, None)?;
     let wrong = |line: usize, why: String| RunnerError::List {
         path: path.to_owned(),
@@ -297,6 +304,7 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> 
                 let slot: SlotPath = slot
                     .parse()
                     .map_err(|error| wrong(number, format!("is wrong: {error}")))?;
+                let slot = named_slot(&slot);
                 if named.insert(slot.clone(), serial).is_some() {
                     return Err(wrong(number, format!("names slot {slot} a second time")));
                 }
@@ -304,10 +312,12 @@ pub fn serials(path: &Path, slots: &[SlotPath]) -> Result<Serials, RunnerError> 
         }
     }
     let free: Vec<&SlotPath> = slots.iter().filter(|slot| !named.contains_key(*slot)).collect();
+    let rest = in_order.split_off(free.len().min(in_order.len()));
     named.extend(free.into_iter().cloned().zip(in_order));
     Ok(Serials {
         by_slot: named,
         count: seen.len(),
+        rest,
     })
 }
 

@@ -316,7 +316,7 @@ fn serials_are_given_in_order_or_by_name_and_mistakes_have_a_line() {
         .collect();
     let read = |text: &str| {
         let plan = PlanFolder::new().write("serials.txt", text);
-        program::serials(&plan.path("serials.txt"), &slots)
+        program::serials(&plan.path("serials.txt"), &slots, SlotPath::clone)
     };
     let given = read("# first shift\nTH-1\n1113 TH-2 # by name\n\nTH-3\n").unwrap();
     let by_slot: Vec<(String, String)> = given

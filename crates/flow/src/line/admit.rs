@@ -9,9 +9,9 @@ use lineside_terms::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::Line;
 use super::decide::Fact;
 use super::state::{Identity, Run};
+use super::{Leave, Line};
 use crate::event::Body;
 use crate::recipe::Recipe;
 
@@ -153,6 +153,14 @@ impl Line {
         }
         if let Err(protected) = self.live.protected.check(&device) {
             return hold(&protected);
+        }
+        match self.live.leaves.get(path) {
+            Some(Leave::Refused(error)) => {
+                let error = error.clone();
+                return vec![Fact::of_device(path, device, Body::Held { epoch, error })];
+            }
+            Some(Leave::Device(meant)) if *meant != device => return hold(&Hold::NotMeant { device }),
+            _ => {}
         }
         let only = state.batch.as_ref().and_then(|batch| batch.only);
         if only.is_some_and(|only| only != device) {

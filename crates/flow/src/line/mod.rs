@@ -327,6 +327,17 @@ struct Live {
     /// Devices that nobody may write to.
     protected: Protected,
     shift: Shift,
+    /// What was said about the board that sits in a socket now.
+    leaves: BTreeMap<SlotPath, Leave>,
+}
+
+/// What somebody who was asked said about a board before it is taken. Not recorded by itself: what follows of it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Leave {
+    /// This device may be taken; another one in its place is held.
+    Device(DeviceId),
+    /// Whatever answers there is held, for this reason.
+    Refused(Told),
 }
 
 /// The engine of a station.
@@ -458,6 +469,31 @@ impl Line {
                 .get(run)
                 .is_some_and(|run| run.is_going() && state.epoch_of(&run.slot) == Some(facts.epoch))
         });
+    }
+
+    /// Says what holds for the board that is seen next in a socket, in place of what was said before.
+    pub fn leave(&mut self, slot: SlotPath, leave: Leave) {
+        self.live.leaves.insert(slot, leave);
+    }
+
+    /// The unit that a device is built into: that of its open run, or of the one that it passed.
+    pub fn serial_of(&self, device: &DeviceId) -> Option<&UnitSerial> {
+        let passed = || self.state.devices.get(device)?.passed.as_ref();
+        let open = self.state.open_run(device).map(|(_, run)| &run.serial);
+        open.or_else(|| passed().map(|passed| &passed.serial))
+    }
+
+    /// The unit of a run.
+    pub fn serial_of_run(&self, run: &RunId) -> Option<&UnitSerial> {
+        self.state.runs.get(run).map(|run| &run.serial)
+    }
+
+    /// True when a serial belongs to another device than this one.
+    pub fn is_serial_of_other(&self, serial: &UnitSerial, device: &DeviceId) -> bool {
+        self.state
+            .serials
+            .get(serial)
+            .is_some_and(|owner| owner != device)
     }
 
     /// The epoch that a socket is in, while a board is in it.

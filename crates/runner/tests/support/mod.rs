@@ -160,6 +160,7 @@ impl Floor {
         let serials = Serials {
             by_slot: self.serials.clone(),
             count: self.serials.len(),
+            rest: Vec::new(),
         };
         let batch = Batch {
             program: Rc::clone(&self.program),
@@ -293,6 +294,7 @@ fn text_of(notice: &Notice<'_>) -> String {
         }
         Notice::Picture(picture) => format!("{picture:?} {}", serde_json::to_string(picture).unwrap()),
         Notice::Progress(slot, progress) => format!("{slot} {progress:?}"),
+        Notice::Gate(news) => format!("{news:?}"),
     }
 }
 

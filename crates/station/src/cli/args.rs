@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use lineside_link::Address;
+use lineside_runner::gate;
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::bench::BenchName;
@@ -130,10 +131,12 @@ pub(crate) enum Command {
 #[command(
     after_help = "Exit codes: 0 every expected unit passed and is recorded; 1 a unit did not; 3 the station is in
 trouble; 4 the plan was refused; 130 stopped. Ctrl-C stops in a told state; a second one at once.
+With --continuous Ctrl-C is the end: 0 when nothing failed.
 
 Examples:
   lineside run plans/thermostat.toml --bench sim:8 --serials plans/thermostat-serials.txt
-  lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl"
+  lineside run line.toml --serials today.txt --expect 16 --json > run.jsonl
+  lineside run line.toml --continuous --start scan --hook ask-mes.exe"
 )]
 pub(crate) struct RunArgs {
     /// The plan: a file, or `bundle:NAME` for the plan of an imported bundle
@@ -153,6 +156,40 @@ pub(crate) struct RunArgs {
     /// Work order, for the record
     #[arg(long, env = "LINESIDE_WORK_ORDER", value_name = "ID")]
     pub(crate) work_order: Option<String>,
+    /// Go on with every board that is plugged in, until Ctrl-C
+    #[arg(long)]
+    pub(crate) continuous: bool,
+    /// What starts a board
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHAT",
+        requires = "continuous"
+    )]
+    pub(crate) start: Start,
+    /// Seconds for which a board must tell the same device id before it starts
+    #[arg(long, value_name = "SECONDS", default_value_t = gate::STABLE.as_secs(), requires = "continuous", value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub(crate) stable: u64,
+    /// A slot takes no more boards after so many failures in a row; 0: never stop
+    #[arg(long, value_name = "N", default_value_t = gate::FAILURES, requires = "continuous")]
+    pub(crate) stop_after: u32,
+    /// A program that is asked before each run and told after it: `PROGRAM may-start`, `PROGRAM result`
+    #[arg(long, env = "LINESIDE_HOOK", value_name = "PROGRAM")]
+    pub(crate) hook: Option<PathBuf>,
+    /// Seconds that it has for each
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) hook_timeout: u64,
+}
+
+/// What starts a board of `run --continuous`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Start {
+    /// It is plugged in and tells the same device id for a while
+    #[default]
+    Attach,
+    /// Its serial is read on standard input: `SERIAL` when one board waits, `SLOT SERIAL` when several do
+    Scan,
 }
 
 /// Arguments of `devices`.

@@ -30,7 +30,7 @@ pub(crate) fn run(global: &Global, args: &DevicesArgs, printer: &Printer) -> Res
             addresses: addresses::shown(global, &boards),
         };
         if args.watch {
-            watch(global, &bench, args, places, printer).await
+            watch(global, &bench, boards, args, places, printer).await
         } else {
             list(&bench, boards, args, &places, printer).await
         }
@@ -186,11 +186,13 @@ struct Gone<'a> {
 async fn watch(
     global: &Global,
     bench: &OpenBench,
+    boards: Vec<BoardInfo>,
     args: &DevicesArgs,
     mut places: Places,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
     let mut changes = bench.bench.watch();
+    let mut there = boards;
     loop {
         let change = tokio::select! {
             change = changes.next() => change,
@@ -208,6 +210,7 @@ async fn watch(
                 ));
             }
             Some(BenchEvent::Detached(slot)) => {
+                there.retain(|of| of.slot != slot);
                 printer.object(&Gone {
                     version: 1,
                     kind: "gone",
@@ -216,7 +219,9 @@ async fn watch(
                 printer.result(&format!("{}  gone", places.names.show(&slot)));
             }
             Some(BenchEvent::Attached(board)) => {
-                places.addresses = addresses::shown(global, &bench.bench.list().await?);
+                there.retain(|of: &BoardInfo| of.slot != board.slot);
+                there.push(board.clone());
+                places.addresses = addresses::shown(global, &there);
                 for found in survey(bench, vec![board], args).await {
                     printer.object(&object(&found, &places));
                     let cells: Vec<String> = row(&found, args, &places)

@@ -19,6 +19,7 @@ const REDRAW: Duration = Duration::from_millis(100);
 pub(crate) struct Live {
     printer: Printer,
     names: Names,
+    is_continuous: bool,
     picture: Option<Picture>,
     progress: BTreeMap<SlotPath, Progress>,
     drawn_lines: usize,
@@ -26,10 +27,11 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    pub(crate) const fn new(printer: Printer, names: Names) -> Self {
+    pub(crate) const fn new(printer: Printer, names: Names, is_continuous: bool) -> Self {
         Self {
             printer,
             names,
+            is_continuous,
             picture: None,
             progress: BTreeMap::new(),
             drawn_lines: 0,
@@ -70,7 +72,12 @@ impl Live {
         if !is_last && self.drawn_at.is_some_and(|at| at.elapsed() < REDRAW) {
             return;
         }
-        let rows: Vec<_> = picture.slots.iter().map(|slot| self.row(slot)).collect();
+        let rows = picture.slots.iter();
+        // A tile clears when its board is unplugged.
+        let rows: Vec<_> = rows
+            .filter(|slot| slot.is_present || !self.is_continuous)
+            .map(|slot| self.row(slot))
+            .collect();
         let text = table(&["slot", "device", "serial", "step", "", ""], &rows) + "\n";
         self.printer.redraw(self.drawn_lines, &text);
         self.drawn_lines = text.lines().count();

@@ -11,6 +11,8 @@ mod devices;
 mod doctor;
 mod evidence;
 mod exit;
+mod gate;
+mod hook;
 mod identify;
 mod image;
 mod image_set;

@@ -8,6 +8,9 @@
 //! [by-hand]
 //! manufacturing-state = "ready-check"   # or "refuse", the default
 //! profile = "lock.toml"                 # the plan that then goes through it, beside this file
+//!
+//! [slots]
+//! unknown = "refuse"                    # boards in sockets without a name are not taken; or "take", the default
 //! ```
 
 use std::fs;
@@ -34,6 +37,24 @@ const OTHER_FILE: &str = "LINESIDE_STATION_FILE";
 struct Station {
     #[serde(default)]
     by_hand: ByHand,
+    #[serde(default)]
+    slots: Slots,
+}
+
+/// What holds for sockets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Slots {
+    #[serde(default)]
+    unknown: Unknown,
+}
+
+#[derive(Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+enum Unknown {
+    #[default]
+    Take,
+    Refuse,
 }
 
 /// What the administrator's file says.
@@ -43,6 +64,8 @@ struct Administered {
     bundle_keys: Vec<String>,
     #[serde(default)]
     by_hand: ByHand,
+    #[serde(default)]
+    slots: Slots,
 }
 
 /// A provisioned station.
@@ -52,6 +75,7 @@ pub(super) struct Provisioned {
     /// Who signs bundles.
     pub(super) bundle_keys: Vec<SealKey>,
     by_hand: ByHand,
+    slots: Slots,
 }
 
 /// What the administrator wrote; `None` when the station is not provisioned.
@@ -77,6 +101,7 @@ fn provisioned_by(path: &Path) -> Result<Provisioned, Trouble> {
             .collect::<Result<_, _>>()
             .map_err(|error| refused(path, &format!("bundle-keys: {error}")))?,
         by_hand: found.by_hand,
+        slots: found.slots,
     })
 }
 
@@ -125,15 +150,18 @@ pub(super) fn state_change(data: &Path) -> Result<StateChange, Trouble> {
 
 fn state_change_of(data: &Path) -> Result<StateChange, Trouble> {
     let path = data.join(FILE);
-    let text = match fs::read_to_string(&path) {
+    let station = read(&path)?;
+    allowed(&path, station.by_hand)
+}
+
+fn read(path: &Path) -> Result<Station, Trouble> {
+    let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(StateChange::Refuse),
-        Err(error) => return Err(refused(&path, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Station::default()),
+        Err(error) => return Err(refused(path, &error)),
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let station: Station =
-        toml::from_str(text).map_err(|error| refused(&path, &error.to_string().trim_end()))?;
-    allowed(&path, station.by_hand)
+    toml::from_str(text).map_err(|error| refused(path, &error.to_string().trim_end()))
 }
 
 /// A plan lies beside the file that names it.
@@ -147,9 +175,26 @@ fn allowed(path: &Path, by_hand: ByHand) -> Result<StateChange, Trouble> {
     }
 }
 
+/// True when boards in sockets without a name are not taken.
+pub(super) fn refuses_unknown_slots(data: &Path) -> Result<bool, Trouble> {
+    let slots = match provisioned()? {
+        Some(station) => station.slots,
+        None => read(&data.join(FILE))?.slots,
+    };
+    Ok(slots.unknown == Unknown::Refuse)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_sockets_are_taken_unless_the_file_says_no() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(refuses_unknown_slots(folder.path()).ok(), Some(false));
+        fs::write(folder.path().join(FILE), "[slots]\nunknown = \"refuse\"").unwrap();
+        assert_eq!(refuses_unknown_slots(folder.path()).ok(), Some(true));
+    }
 
     #[test]
     fn what_is_not_said_plainly_is_not_allowed() {
@@ -174,6 +219,7 @@ mod tests {
             "[by-hand]\nmanufacturing-state = \"vendor\"",
             "[by-hand]\nmanufacturing-stage = \"refuse\"",
             "[byhand]",
+            "[slots]\nunknown = \"perhaps\"",
             "=",
         ] {
             assert_eq!(read(bad), Err("station.policy".to_owned()), "{bad}");

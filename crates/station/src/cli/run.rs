@@ -12,6 +12,7 @@ use std::rc::Rc;
 use lineside_device::Entropy;
 use lineside_flow::{Event, Shift};
 use lineside_runner::batch::{self, Patience};
+use lineside_runner::gate::Gate;
 use lineside_runner::{Batch, Cancel, Keeper, Notice, Program, Serials, Summary, program};
 use lineside_terms::{DeviceId, SlotPath, Told};
 use serde::Serialize;
@@ -23,7 +24,7 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, bundle, data, evidence, on_host_thread, recover, station};
+use super::{bench, bundle, data, evidence, gate, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -36,10 +37,12 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
     let program = Rc::new(Program::load(&plan, &bench.trust, bench.supplies.as_ref())?);
     let boards = bench.bench.list().await?;
     let slots: Vec<SlotPath> = boards.iter().map(|board| board.slot.clone()).collect();
+    let names = Names::of_station(global);
     let serials = match &args.serials {
-        Some(path) => program::serials(path, &slots)?,
+        Some(path) => program::serials(path, &slots, |slot| names.resolve(slot))?,
         None => Default::default(),
     };
+    let gate = gate::of(global, args, &names)?;
     let work = Work {
         program,
         serials,
@@ -50,6 +53,7 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
             work_order: args.work_order.clone(),
         },
         only: None,
+        gate,
         folder,
     };
     on_bench(global, bench, work, printer).await
@@ -63,6 +67,8 @@ pub(super) struct Work {
     pub(super) shift: Shift,
     /// The only device that is meant, if somebody named one.
     pub(super) only: Option<DeviceId>,
+    /// What boards go through before they are taken.
+    pub(super) gate: Option<Gate>,
     pub(super) folder: PathBuf,
 }
 
@@ -79,6 +85,7 @@ pub(super) async fn on_bench(
         expected,
         shift,
         only,
+        gate,
         folder,
     } = work;
     let (journal, history) = data::open_journal(&folder, global, printer)?;
@@ -88,7 +95,8 @@ pub(super) async fn on_bench(
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
     station::stop_on_ctrl_c(&cancel, *printer, STOPPING);
-    let live = RefCell::new(Live::new(*printer, names.clone()));
+    let is_continuous = gate.as_ref().is_some_and(|gate| gate.is_continuous);
+    let live = RefCell::new(Live::new(*printer, names.clone(), is_continuous));
     let batch = Batch {
         program,
         serials,
@@ -98,7 +106,8 @@ pub(super) async fn on_bench(
         patience: Patience::default(),
     };
     let mut pace = evidence::Pace::new(&folder);
-    let summary = batch::run(
+    let summary = batch::run_behind(
+        gate,
         place,
         batch,
         history,
@@ -114,6 +123,7 @@ pub(super) async fn on_bench(
             }
             Notice::Picture(picture) => live.borrow_mut().picture(picture),
             Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
+            Notice::Gate(news) => gate::tell(news, &names, printer),
         },
     )
     .await?;
@@ -121,7 +131,8 @@ pub(super) async fn on_bench(
     show(&summary, &names, printer);
     let end = station::End {
         is_good: summary.is_pass(),
-        is_cancelled: summary.is_cancelled,
+        // There it is how it ends.
+        is_cancelled: summary.is_cancelled && !summary.is_continuous,
         store_error: summary.store_error.as_ref(),
     };
     Ok(station::close(keeper, &folder, &end, printer))
@@ -196,6 +207,12 @@ fn show(summary: &Summary, names: &Names, printer: &Printer) {
             &["slot", "device", "serial", "outcome", "time", "what to do"],
             &rows,
         ));
+    }
+    if summary.is_continuous {
+        let tally = summary.tally.unwrap_or_default();
+        let tone = if summary.is_pass() { Tone::Good } else { Tone::Bad };
+        printer.result(&tone.paint(&format!("{} passed, {} failed", tally.passed, tally.failed)));
+        return;
     }
     let (passed, expected) = (picture.passed(), summary.expected);
     let tone = if summary.is_pass() { Tone::Good } else { Tone::Bad };

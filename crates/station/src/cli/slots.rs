@@ -208,6 +208,13 @@ impl Names {
         slot.unwrap_or_else(|| text.clone())
     }
 
+    /// Connection paths by name.
+    pub(crate) fn by_name(&self) -> BTreeMap<String, SlotPath> {
+        let path =
+            |(slot, name): (&String, &String)| Some((name.clone(), SlotPath::new(slot.as_str()).ok()?));
+        self.0.iter().filter_map(path).collect()
+    }
+
     /// [`Self::resolve`] for all of them.
     pub(crate) fn resolve_all(&self, texts: &[SlotPath]) -> Vec<SlotPath> {
         texts.iter().map(|text| self.resolve(text)).collect()

@@ -26,6 +26,11 @@ pub(crate) fn kills_at_once() -> bool {
     std::env::var_os(KILLER).is_none()
 }
 
+/// Whether the program is one of another system than this: it cannot start what this one can.
+pub(crate) fn is_foreign() -> bool {
+    std::env::var_os(PROGRAM).is_some()
+}
+
 fn program() -> OsString {
     std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_lineside").into())
 }
@@ -85,6 +90,12 @@ impl Lineside {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    /// With this file as standard input.
+    pub(crate) fn input(mut self, file: &Path) -> Self {
+        self.command.stdin(std::fs::File::open(file).unwrap());
         self
     }
 

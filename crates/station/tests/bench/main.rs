@@ -11,6 +11,7 @@ mod image_set;
 mod sim;
 
 mod bundles;
+mod continuous;
 mod device;
 mod devices;
 mod doctor;

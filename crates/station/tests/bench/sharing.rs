@@ -32,9 +32,9 @@ fn boards_and_records_belong_to_one_at_a_time() {
 
     let devices = floor.run("devices --bench at:bench").exits(1);
     assert_said!(devices.stdout, @r"
-    slot  device  state  OS  responsive
-    1113  -  -  -  in use by lineside run on station
-    1123  9585e3a0  DeviceComplete  24.06  yes
+    slot  address  device  state  OS  responsive
+    1113  192.168.35.2  -  -  -  in use by lineside run on station
+    1123  192.168.35.3  9585e3a0  DeviceComplete  24.06  yes
     ");
     let objects = floor.run("devices --bench at:bench --json").exits(1).objects();
     assert_eq!(objects[0]["leased_by"], "lineside run on station");

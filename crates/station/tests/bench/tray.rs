@@ -117,9 +117,9 @@ fn people_see_a_table() {
     let _sim = Sim::start(&floor, 2);
     let devices = floor.run("devices --bench at:bench").exits(0);
     assert_said!(devices.stdout, @r"
-    slot  device  state  OS  responsive
-    1113  8578d362  Module1Complete  24.06  yes
-    1123  9585e3a0  Module1Complete  24.06  yes
+    slot  address  device  state  OS  responsive
+    1113  192.168.35.2  8578d362  Module1Complete  24.06  yes
+    1123  192.168.35.3  9585e3a0  Module1Complete  24.06  yes
     ");
     assert_eq!(devices.stderr, "");
     let whole = floor.run("devices --bench at:bench --verbose --json").exits(0);
@@ -163,8 +163,8 @@ fn people_see_a_table() {
 
     let locked = floor.run("devices --bench at:bench").exits(0);
     assert_said!(locked.stdout, @r"
-    slot  device  state  OS  responsive
-    1113  8578d362  DeviceComplete  24.06  yes
-    1123  9585e3a0  DeviceComplete  24.06  yes
+    slot  address  device  state  OS  responsive
+    1113  192.168.35.2  8578d362  DeviceComplete  24.06  yes
+    1123  192.168.35.3  9585e3a0  DeviceComplete  24.06  yes
     ");
 }

@@ -38,6 +38,7 @@ const OTHERS: &[&str] = &[
     "device-answer",
     "supply-made",
     "slot",
+    "gate",
 ];
 const SOURCE: &str = "crates/flow/src/event.rs";
 

@@ -112,6 +112,7 @@ pub(super) async fn finish(
     let serials = Serials {
         by_slot: by_slot.collect(),
         count: 1,
+        rest: Vec::new(),
     };
     let shift = Shift {
         operator: Some(update.who.clone()),
@@ -139,6 +140,7 @@ pub(super) async fn finish(
         serials,
         expected: Some(1),
         shift,
+        gate: None,
         only: Some(facts.device),
         folder: data::folder_for_run(global),
     };
