@@ -18,6 +18,8 @@ mod profile;
 mod screen;
 mod start;
 mod station;
+#[cfg(test)]
+mod transcripts;
 mod trouble;
 mod work;
 
