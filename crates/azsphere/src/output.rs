@@ -29,7 +29,12 @@ pub(crate) fn render(profile: &Profile, command: &Command, format: Format, value
 pub(crate) fn check_query(expression: &str) -> Result<(), String> {
     jmespath::compile(expression)
         .map(drop)
-        .map_err(|error| error.to_string())
+        .map_err(|error| first_line(&error))
+}
+
+/// The rest points at the place with spaces, which needs a line of its own.
+fn first_line(error: &jmespath::JmespathError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 /// Evaluates a JMESPath expression.
@@ -37,10 +42,10 @@ pub(crate) fn check_query(expression: &str) -> Result<(), String> {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn query(expression: &str, value: &Value) -> Result<Value, String> {
-    let expression = jmespath::compile(expression).map_err(|error| error.to_string())?;
+    let expression = jmespath::compile(expression).map_err(|error| first_line(&error))?;
     let found = jmespath::Variable::from_serializable(value)
         .and_then(|value| expression.search(value))
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| first_line(&error))?;
     serde_json::to_value(&*found).map_err(|error| error.to_string())
 }
 

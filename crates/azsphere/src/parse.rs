@@ -51,6 +51,18 @@ enum Wrong {
 
 /// Takes a command line apart.
 pub(crate) fn parse(profile: &'static Profile, tokens: &[String]) -> Result<Wanted, Misuse> {
+    // `az sphere …` is the same program.
+    let tokens = match tokens.split_first() {
+        Some((word, rest))
+            if profile
+                .program
+                .split_once(' ')
+                .is_some_and(|(_, own)| own == word) =>
+        {
+            rest
+        }
+        _ => tokens,
+    };
     let mut values = Values::default();
     let mut words: Vec<String> = Vec::new();
     let mut at = 0;
@@ -294,8 +306,7 @@ impl Misuse {
         let mut lines = match (&self.what, profile.usage) {
             (Wrong::Word(token, could), UsageStyle::Operation) => vec![
                 format!(
-                    "{}'{}' is not a valid value for the 'Operation' command line option.",
-                    profile.errors.prefix,
+                    "'{}' is not a valid value for the 'Operation' command line option.",
                     shown(token)
                 ),
                 format!("    Possible argument values include: {}", quoted(could)),

@@ -1,6 +1,6 @@
 //! The only place that writes to standard output and standard error.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use crate::layout::fill;
 use crate::profile::{Profile, Trailer};
@@ -60,10 +60,18 @@ pub(crate) fn failure(profile: &Profile, sentence: &str, failure: &Failure) {
         text.push_str(&format!("\n  {}", told.message));
     }
     text.push_str(&format!("\n  remedy: {}\n  code:   {}", told.help, told.code));
+    complaint(profile, &text);
+}
+
+/// What went wrong. Where it belongs to the results it is told beside them, too, unless somebody would read it twice.
+pub(crate) fn complaint(profile: &Profile, text: &str) {
     if profile.errors.on_stdout {
-        result(&text);
+        result(text);
+        if std::io::stdout().is_terminal() {
+            return;
+        }
     }
-    aside(&text);
+    aside(text);
 }
 
 /// The trailer of the classic command.

@@ -27,18 +27,6 @@ pub(crate) fn run(program: &str, tokens: &[String]) -> u8 {
     };
     let mut first = None;
     for profile in profiles {
-        // `az sphere …` is the same program.
-        let tokens = match tokens.split_first() {
-            Some((word, rest))
-                if profile
-                    .program
-                    .split_once(' ')
-                    .is_some_and(|(_, own)| own == word) =>
-            {
-                rest
-            }
-            _ => tokens,
-        };
         match parse(profile, tokens) {
             Ok(wanted) => return perform(profile, wanted, &station, began),
             Err(misuse) => first = first.or(Some((profile, misuse.told(profile, tokens)))),
@@ -47,10 +35,7 @@ pub(crate) fn run(program: &str, tokens: &[String]) -> u8 {
     let Some((profile, told)) = first else {
         return likely.exits.usage;
     };
-    if profile.errors.on_stdout {
-        screen::result(&told);
-    }
-    screen::aside(&told);
+    screen::complaint(profile, &told);
     profile.exits.usage
 }
 

@@ -61,19 +61,19 @@ pub(super) const COMMANDS: &[Command] = &[
             .of(In::NEW)
             .needed(),
             one(
-                "output",
+                "into",
                 &["--destination", "--destination-file"],
                 "The file to write",
             )
             .of(In::G2)
             .needed(),
-            one("output", &["--output-file", "-of"], "The file to write")
+            one("into", &["--output-file", "-of"], "The file to write")
                 .of(In::G3)
                 .needed(),
             one("input", &["--input", "-i"], "The folder of the application")
                 .of(In::G1)
                 .needed(),
-            one("output", &["--output", "-o"], "The file to write")
+            one("into", &["--output", "-o"], "The file to write")
                 .of(In::G1)
                 .needed(),
             one("api", &["--sysroot", "-s"], "The target API set").of(In::G1),

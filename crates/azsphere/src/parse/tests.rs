@@ -52,7 +52,7 @@ fn what_an_option_means_depends_on_the_generation() {
         "pkg pack-application -i dir -o out -h board.json -s 5+Beta2004",
     )
     .unwrap();
-    assert_eq!(values.get("output"), Some("out"));
+    assert_eq!(values.get("into"), Some("out"));
     assert_eq!(values.get("hardware"), Some("board.json"));
     let (_, values) = parsed("g2", "device wifi show -i 3 -o json -d 192.168.35.3").unwrap();
     assert_eq!(values.get("output"), Some("json"));
@@ -151,6 +151,9 @@ fn no_name_hides_another() {
                 .flat_map(|opt| opt.names.iter().map(|name| (spelling(profile, name), opt.key)))
                 .collect();
             spellings.sort();
+            let is_global = |opt: &&Opt| profile.globals.iter().any(|global| global.key == opt.key);
+            let own = command.options.iter().find(is_global);
+            assert!(own.is_none(), "{own:?} would be taken for the global one");
             for pair in spellings.windows(2) {
                 assert!(
                     pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1,

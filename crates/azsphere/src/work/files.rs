@@ -123,7 +123,7 @@ pub(super) fn pack(job: &Job<'_>) -> Result<Value, Failure> {
         temporary: Some(TemporaryFlags::UNDER_DEVELOPMENT),
     };
     let bytes = pack_application(&source, &signer).map_err(|error| wrong(folder, Failure::of(&error)))?;
-    let output = Path::new(values.get("output").unwrap_or_default());
+    let output = Path::new(values.get("into").unwrap_or_default());
     // Build scripts make it again and again, as the vendor's command lets them.
     fs::File::create(output)
         .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
