@@ -27,10 +27,6 @@ pub(crate) const BOARD_MILLIAMPS: u32 = 500;
 #[cfg(target_os = "linux")]
 pub(crate) const UNPOWERED_PORT_MILLIAMPS: u32 = 100;
 
-/// More endpoints than many host controllers serve, those of hubs included. No reference tells: a rule of thumb.
-#[cfg(target_os = "linux")]
-pub(crate) const MANY_ENDPOINTS: usize = 96;
-
 /// A-02 (`chip-to-pc-and-recovery.md` 1.5): the connection path of a board on Linux, made of the name that sysfs
 /// gives to its place, `BUS-p1.p2.p3`. Bus and ports become hex digits; when one does not fit into its digit
 /// (a bus above 9, a port above 15), all are written in decimal with dots between them.

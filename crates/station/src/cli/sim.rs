@@ -76,6 +76,10 @@ fn config(args: &SimArgs) -> Result<WorldConfig, Trouble> {
                 )
             };
             let text = std::fs::read_to_string(path).map_err(|error| refused("could not read", &error))?;
+            // A list would do for a script whose parts may all be absent.
+            if !text.trim_start().starts_with('{') {
+                return Err(refused("no fault script is in", &"it is no object with `faults`"));
+            }
             serde_json::from_str(&text).map_err(|error| refused("no fault script is in", &error))?
         }
     };

@@ -83,7 +83,11 @@ fn the_environment_names_bench_and_records() {
 #[test]
 fn a_bench_does_not_begin_with_a_wrong_script() {
     let floor = Floor::new();
-    for wrong in ["", r#"{"faults": [{"when": {"boot": {}}, "what": "explode"}]}"#] {
+    for wrong in [
+        "",
+        "[]",
+        r#"{"faults": [{"when": {"boot": {}}, "what": "explode"}]}"#,
+    ] {
         floor.write("faults.json", wrong);
         floor
             .run("sim --boards 1 --dir bench --faults faults.json")

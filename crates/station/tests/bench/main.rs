@@ -27,3 +27,4 @@ mod sharing;
 mod slots;
 mod tray;
 mod trouble;
+mod verbs;
