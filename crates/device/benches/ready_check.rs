@@ -25,8 +25,8 @@ use futures::future::join_all;
 use lineside_device::boot::wait_responsive;
 use lineside_device::{Scope, Session, SessionConfig, TrustAnchor, timeouts};
 use lineside_image::OsList;
-use lineside_interlock::{Expectation, OsRelease, Pair, RunFacts, judge};
-use lineside_link::{Bench as _, Clock, Port};
+use lineside_interlock::{Expectation, Facts, OsRelease, Pair, RunFacts, judge};
+use lineside_link::{Bench as _, Board, Clock, Port};
 use lineside_simulator::{ChipConfig, Firmware, Request, World, WorldConfig};
 use lineside_terms::{Digest, Epoch, ManufacturingState, Outcome, RunId};
 use measure::{Verdict, cpu_of, figure, median, say, threads};
@@ -69,7 +69,7 @@ fn main() {
         say("NOT MEASURED: this system does not tell the processor time of threads");
         return;
     };
-    let (ours, alone, per_second) = checks();
+    let (ours, alone, per_second, listed) = checks();
     let micros = |time: Duration| format!("{:.0} µs", time.as_secs_f64() * 1e6);
     let report = Verdict::Report;
     figure("one TLS handshake, client's side", &micros(client), "", report);
@@ -99,6 +99,18 @@ fn main() {
         "≤ 3",
         Verdict::of(ratio(ours, client) <= MOST_HANDSHAKES),
     );
+    figure(
+        "host's CPU for one line of `lineside devices`",
+        &micros(listed),
+        "",
+        report,
+    );
+    figure(
+        "that of 64 boards ÷ one TLS handshake, client's side",
+        &format!("{:.1} x", BOARDS as f64 * ratio(listed, client)),
+        "≤ 64 x 3",
+        Verdict::of(ratio(listed, client) <= MOST_HANDSHAKES),
+    );
     match vendor(&keys) {
         Ok((cold, warm)) => {
             for (name, theirs, least) in [
@@ -123,8 +135,9 @@ fn main() {
     }
 }
 
-/// Processor time of the host for one device, side by side and one at a time, and devices in a second.
-fn checks() -> (Duration, Duration, f64) {
+/// Processor time of the host for one device, side by side and one at a time, and devices in a second; and that for one
+/// device of which only what a list shows is read.
+fn checks() -> (Duration, Duration, f64, Duration) {
     let clock = Clock::precise();
     let host = threads();
     let config = WorldConfig {
@@ -167,23 +180,25 @@ fn checks() -> (Duration, Duration, f64) {
         block_on(check(nth % BOARDS));
     }
     let after = cpu_of(&host).unwrap();
+    for _ in 0..ROUNDS {
+        let (world, clock, config) = (&world, &clock, &config);
+        block_on(join_all((0..BOARDS).map(|board| async move {
+            read(board_of(world, board).await, clock, config, Scope::OPEN).await
+        })));
+    }
+    let listed = cpu_of(&host).unwrap();
     let devices = (BOARDS * ROUNDS) as u32;
     (
         (between - before) / devices,
         (after - between) / ALONE as u32,
         f64::from(devices) / (until - began).as_secs_f64(),
+        (listed - after) / devices,
     )
 }
 
-/// One device: leased, connected, read, judged, let go.
+/// One device: leased, connected, read, let go, judged.
 async fn check(world: &World, clock: &Clock, config: &SessionConfig, expected: &Expectation, board: usize) {
-    let slot = world.slot(board).unwrap();
-    let mut board = world.bench().lease(slot, "benchmark").await.unwrap();
-    let wire = board.open(Port::Service).unwrap();
-    let session = Session::new(wire, clock.clone(), config.clone()).unwrap();
-    let connected = wait_responsive(session, Epoch(1), None, timeouts::BOOT).await;
-    let mut device = connected.map_err(|(_, error)| error).unwrap();
-    let facts = device.read_facts(Scope::ALL).await.unwrap();
+    let facts = read(board_of(world, board).await, clock, config, Scope::ALL).await;
     let run = RunFacts {
         run: RunId::from_bytes([1; 16]),
         plan: Digest::ZERO,
@@ -191,7 +206,22 @@ async fn check(world: &World, clock: &Clock, config: &SessionConfig, expected: &
     };
     let judgement = judge(expected, &facts, &run, None);
     assert_eq!(judgement.outcome(), Outcome::Pass, "{:?}", judgement.checks);
+}
+
+async fn board_of(world: &World, board: usize) -> Box<dyn Board> {
+    let slot = world.slot(board).unwrap();
+    world.bench().lease(slot, "benchmark").await.unwrap()
+}
+
+/// One device: connected, read, let go.
+async fn read(mut board: Box<dyn Board>, clock: &Clock, config: &SessionConfig, scope: Scope) -> Facts {
+    let wire = board.open(Port::Service).unwrap();
+    let session = Session::new(wire, clock.clone(), config.clone()).unwrap();
+    let connected = wait_responsive(session, Epoch(1), None, timeouts::BOOT).await;
+    let mut device = connected.map_err(|(_, error)| error).unwrap();
+    let facts = device.read_facts(scope).await.unwrap();
     device.release().await;
+    facts
 }
 
 /// A certificate authority, a certificate as devices show it, and both ends of TLS with them.

@@ -86,14 +86,20 @@ fn a_slot_on_which_one_fails_after_the_other_is_stopped() {
     let plan = floor.short_plan();
     floor.write(
         "faults.json",
-        r#"{"faults": [{"board": 0, "when": {"request": {"operation": "PUT /update/stage", "times": 0}},
-            "what": "http500"}]}"#,
+        r#"{"faults": [
+            {"board": 0, "when": {"request": {"operation": "PUT /update/stage", "times": 0}}, "what": "http500"},
+            {"board": 0, "when": {"request": {"operation": "GET /net/firewall/rulesets"}}, "what": {"unplug": {"replug_after_ms": 200}}}
+        ]}"#,
     );
     let sim = Sim::start_with(&floor, 1, "--faults faults.json");
     let mut run = floor.start(&format!(
         "run {plan} --bench at:bench --data d --serials {SERIALS} --continuous --stable 0 --stop-after 1 --json"
     ));
     assert!(run.says("slot-stopped"));
+    // The next board in it, which this request brings, is not taken.
+    sim.until_free(0);
+    floor.run("device network firewall --bench at:bench --timeout 1");
+    assert!(run.hears(|line| line.contains(r#""kind":"held""#) && line.contains("run.slot-stopped")));
     run.interrupt();
     let done = run.done().exits(1);
     assert_eq!(told(&done, "slot-stopped"), 1);
