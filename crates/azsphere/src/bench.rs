@@ -10,6 +10,7 @@ use lineside_link::{Bench, Clock};
 use lineside_simulator::{World, WorldConfig};
 use lineside_terms::ManufacturingState;
 
+use crate::station::Station;
 use crate::trouble::Failure;
 
 /// The certificate that clients of a simulated bench pin.
@@ -20,16 +21,21 @@ pub(crate) struct OpenBench {
     pub(crate) bench: Rc<dyn Bench>,
     pub(crate) clock: Clock,
     pub(crate) anchor: TrustAnchor,
+    /// Made for this process: nothing of it is worth keeping.
+    pub(crate) is_anew: bool,
 }
 
 /// Opens a bench.
-pub(crate) async fn open(name: &str) -> Result<OpenBench, Failure> {
+pub(crate) async fn open(station: &Station) -> Result<OpenBench, Failure> {
+    let name = station.bench();
+    let name = name.as_str();
     let clock = Clock::precise();
     if name == "usb" {
         return Ok(OpenBench {
             bench: Rc::new(UsbBench::new(Places::default(), clock.clone())),
             clock,
             anchor: TrustAnchor::azure_sphere(),
+            is_anew: false,
         });
     }
     if let Some(dir) = name.strip_prefix("at:").filter(|dir| !dir.is_empty()) {
@@ -43,7 +49,12 @@ pub(crate) async fn open(name: &str) -> Result<OpenBench, Failure> {
                 return Err(Failure::station("station.bench-folder", message, &error));
             }
         };
-        return Ok(OpenBench { bench, clock, anchor });
+        return Ok(OpenBench {
+            bench,
+            clock,
+            anchor,
+            is_anew: false,
+        });
     }
     let config = name
         .strip_prefix("sim:")
@@ -62,6 +73,7 @@ pub(crate) async fn open(name: &str) -> Result<OpenBench, Failure> {
         bench: Rc::new(world.bench()),
         clock,
         anchor,
+        is_anew: true,
     })
 }
 

@@ -256,6 +256,17 @@ fn a_device_is_named_by_id_address_or_path_and_must_be_when_there_are_several() 
         came.fails(1, &["device.no-such-device"]);
     }
     assert_eq!((0..3).map(|board| floor.writes(board)).sum::<u64>(), 0);
+    // A slot keeps its address; alone, a board is at the first one, too.
+    floor.world.unplug(0).unwrap();
+    floor.world.unplug(2).unwrap();
+    for named in ["192.168.35.2", "192.168.35.3"] {
+        let alone = floor.run("g1", &format!("device show-attached -ip {named}"));
+        assert!(alone.good().contains("\nIP address: 192.168.35.2\n"));
+    }
+    fs::write(floor.path().join("addresses.toml"), "=").unwrap();
+    let came = floor.run("g2", "device show-attached --device 192.168.35.2");
+    came.fails(1, &["slots.addresses", "remedy: Remove the file"]);
+    floor.run("g2", "device show-attached").good();
 }
 
 #[test]

@@ -10,6 +10,7 @@
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
+//! | [`addresses`] | which IP address stands for which slot, kept |
 //! | [`by_hand`] | one device, without a plan: what takes more than one request |
 //! | [`image_sets`] | recovery sets on disk: read, kept, named |
 //! | [`bundle`] | plan and all that it names under one hash, signed; imported ones |
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod actions;
+pub mod addresses;
 pub mod batch;
 pub mod bundle;
 pub mod by_hand;

@@ -5,16 +5,17 @@ use std::time::Duration;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::hold::{Placed, connect, placed, session};
+use super::hold::{Placed, Target, connect, placed, session};
 use crate::bench::OpenBench;
+use crate::station::Station;
 use crate::trouble::Failure;
 
 /// How long a device may take to say who it is before it counts as not responsive.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// All boards, asked side by side. One that another process has leased is not asked.
-pub(super) async fn list(bench: &OpenBench) -> Result<Value, Failure> {
-    let all = placed(bench).await?;
+pub(super) async fn list(station: &Station, bench: &OpenBench) -> Result<Value, Failure> {
+    let all = placed(station, bench, &Target::Only).await?;
     let asked = all.iter().map(|placed| async move {
         let id = if placed.board.leased_by.is_some() {
             None

@@ -8,10 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use lineside_device::{Session, SessionConfig, Timeouts, Verified, boot};
 use lineside_image::{CapabilityRecord, Package};
-use lineside_link::{Board, BoardInfo, Port};
+use lineside_link::{Address, Board, BoardInfo, Port};
 use lineside_protocol::rest::Secret;
-use lineside_runner::WallClock;
 use lineside_runner::by_hand::Hand;
+use lineside_runner::{WallClock, addresses};
 use lineside_terms::{Blame, DeviceId, Epoch, SlotPath};
 
 use super::{Action, Job};
@@ -24,9 +24,6 @@ const HOLDER: &str = "azsphere";
 
 /// How long a device is waited for that a command is about.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The first address that the PC gives out; alone, every device has it.
-const FIRST_ADDRESS: usize = 2;
 
 /// Which device is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,17 +63,44 @@ impl Target {
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
     pub(super) board: BoardInfo,
+    /// By which it is shown; empty when none was left.
     pub(super) address: String,
+    /// The slot's own, which reaches it even when it is alone.
+    own: Option<Address>,
 }
 
-/// All boards in order of their slots.
-pub(super) async fn placed(bench: &OpenBench) -> Result<Vec<Placed>, Failure> {
+impl Placed {
+    fn is_at(&self, address: &str) -> bool {
+        self.address == address || self.own.is_some_and(|own| own.to_string() == address)
+    }
+}
+
+/// All boards in order of their slots. Addresses are those that the station has given out; a table that cannot be kept
+/// stands in nobody's way who does not name a device by its address.
+pub(super) async fn placed(
+    station: &Station,
+    bench: &OpenBench,
+    target: &Target,
+) -> Result<Vec<Placed>, Failure> {
     let boards = bench.bench.list().await?;
-    let boards = boards.into_iter().enumerate();
+    let folder = (!bench.is_anew).then_some(station.folder.as_path());
+    let table = match addresses::of_boards(folder, &boards) {
+        Ok(table) => table,
+        Err(error) if matches!(target, Target::Address(_)) => return Err(Failure::of(&error)),
+        Err(_) => addresses::of_boards(None, &boards).unwrap_or_default(),
+    };
+    let is_alone = boards.len() == 1;
+    let address = |board: &BoardInfo| match table.of(&board.slot) {
+        _ if is_alone => Address::FIRST.to_string(),
+        Some(address) => address.to_string(),
+        None => String::new(),
+    };
     Ok(boards
-        .map(|(place, board)| Placed {
+        .into_iter()
+        .map(|board| Placed {
+            address: address(&board),
+            own: table.of(&board.slot),
             board,
-            address: format!("192.168.35.{}", FIRST_ADDRESS + place),
         })
         .collect())
 }
@@ -122,7 +146,7 @@ pub(super) async fn connect(
 /// Takes the device that is meant into hand.
 pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> Result<Held, Failure> {
     let granted = granted(job.station)?;
-    let all = placed(bench).await?;
+    let all = placed(job.station, bench, target).await?;
     let mut notes = Vec::new();
     let chosen = match target {
         Target::Only => match &all[..] {
@@ -138,7 +162,7 @@ pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> R
                 ));
             }
         },
-        Target::Address(address) => one_of(&all, |placed| placed.address == *address, target)?,
+        Target::Address(address) => one_of(&all, |placed| placed.is_at(address), target)?,
         Target::Path(path) => {
             let chosen = one_of(&all, |placed| placed.board.slot == *path, target)?;
             notes.push(format!(

@@ -123,9 +123,9 @@ pub(crate) fn run(job: &Job<'_>) -> Result<Done, Failure> {
 async fn on_device(job: &Job<'_>) -> Result<Done, Failure> {
     let prepared = Prepared::of(job)?;
     let target = Target::of(job)?;
-    let bench = crate::bench::open(&job.station.bench()).await?;
+    let bench = crate::bench::open(job.station).await?;
     if job.command.action == Action::ListAttached {
-        return attached::list(&bench).await.map(Done::from);
+        return attached::list(job.station, &bench).await.map(Done::from);
     }
     let mut held = hold::take(job, &bench, &target).await?;
     let answer = match (prepared, job.command.action) {

@@ -1,66 +1,25 @@
-//! Which IP address stands for which slot, from one call of the program to the next: `addresses.toml` in the data folder.
-//!
-//! The file is this program's own; people name sockets in `slots.toml`. Two processes never write it at once: whoever
-//! reads it to write it holds the lock beside it.
-
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+//! Which IP address stands for which slot: the station's table, which `runner` keeps.
 
 use lineside_link::{Address, Addresses, BoardInfo};
-use lineside_terms::{Blame, SlotPath};
-use serde::Deserialize;
+use lineside_runner::addresses;
+use lineside_terms::{Blame, SlotPath, Told};
 
 use super::args::Global;
 use super::bench::BenchName;
 use super::exit::Exit;
 use super::trouble::Trouble;
 
-/// The name of the file.
-const FILE: &str = "addresses.toml";
-
-/// What stands above the addresses.
-const HEAD: &str = "# Which IP address stands for which socket. Lineside writes this file; without it addresses are given out anew.\n";
-
-/// One line of the file, who was seen longest ago first.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    slot: SlotPath,
-    ip: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    address: Vec<Kept>,
-}
-
 /// The table of this station, with the boards that are attached now. What is new in it is kept, unless the bench is made
 /// anew with each process. A board for which no address is left has none.
 pub(crate) fn of_boards(global: &Global, boards: &[BoardInfo]) -> Result<Addresses, Trouble> {
-    if let (BenchName::Sim { .. }, None) = (&global.bench, &global.data) {
-        let mut table = Addresses::default();
-        attach(&mut table, boards);
-        return Ok(table);
-    }
-    let folder = global.data.clone().unwrap_or_else(lineside_link::data_folder);
-    let io =
-        |error: std::io::Error| Trouble::station("slots.addresses", "the addresses cannot be kept", &error);
-    let mut table = read(&folder)?;
-    if boards.iter().all(|board| table.of(&board.slot).is_some()) {
-        attach(&mut table, boards);
-        return Ok(table);
-    }
-    fs::create_dir_all(&folder).map_err(io)?;
-    let lock = fs::File::create(folder.join(format!("{FILE}.lock"))).map_err(io)?;
-    lock.lock().map_err(io)?;
-    // Somebody else may have given out addresses until now.
-    let mut table = read(&folder)?;
-    attach(&mut table, boards);
-    write(&folder, &table).map_err(io)?;
-    Ok(table)
+    let folder = match (&global.bench, &global.data) {
+        (BenchName::Sim { .. }, None) => None,
+        (_, data) => Some(data.clone().unwrap_or_else(lineside_link::data_folder)),
+    };
+    addresses::of_boards(folder.as_deref(), boards).map_err(|error| Trouble {
+        told: Told::of(&error),
+        exit: Exit::Station,
+    })
 }
 
 /// For showing: where the file cannot be read or written nothing has an address; `lineside slots list` says why.
@@ -92,54 +51,11 @@ pub(crate) fn slots_at(
     addresses.iter().map(reached).collect()
 }
 
-fn attach(table: &mut Addresses, boards: &[BoardInfo]) {
-    // Those that have one come first: nobody who comes new takes the address of a board that is there.
-    let (known, new): (Vec<_>, Vec<_>) = boards.iter().partition(|board| table.of(&board.slot).is_some());
-    for board in known.into_iter().chain(new) {
-        // Who gets none is reached by its slot and its id.
-        let _ = table.attach(&board.slot);
-    }
-}
-
-fn read(folder: &Path) -> Result<Addresses, Trouble> {
-    let path = folder.join(FILE);
-    let refused = |cause: &dyn std::fmt::Display| {
-        Trouble::new(
-            Exit::Station,
-            Blame::Station,
-            "slots.addresses",
-            &format!("{}: {cause}", path.display()),
-            "Remove the file: addresses are given out anew then.",
-        )
-    };
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Addresses::default()),
-        Err(error) => return Err(refused(&error)),
-    };
-    let File { address } = toml::from_str(&text).map_err(|error| refused(&error.to_string().trim_end()))?;
-    let parsed: Result<Vec<_>, _> = address
-        .into_iter()
-        .map(|kept| Ok((kept.slot, kept.ip.parse::<Address>()?)))
-        .collect();
-    let parsed = parsed.map_err(|error: lineside_link::NoAddress| refused(&error))?;
-    Ok(Addresses::of_kept(parsed))
-}
-
-/// Written beside and moved, so that it is whole at any moment.
-fn write(folder: &Path, table: &Addresses) -> std::io::Result<()> {
-    let mut text = HEAD.to_owned();
-    for (slot, address) in table.kept() {
-        // A slot has no character that TOML would take for something else.
-        text.push_str(&format!("\n[[address]]\nslot = \"{slot}\"\nip = \"{address}\"\n"));
-    }
-    let new = folder.join(format!("{FILE}.new"));
-    fs::write(&new, text)?;
-    fs::rename(&new, folder.join(FILE))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     fn global(data: &Path) -> Global {
@@ -186,19 +102,6 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_give_no_address_twice() {
-        let folder = tempfile::tempdir().unwrap();
-        let global = global(folder.path());
-        std::thread::scope(|scope| {
-            for number in 0..8 {
-                let global = &global;
-                scope.spawn(move || of_boards(global, &boards(&[&format!("{number}")])).unwrap());
-            }
-        });
-        assert_eq!(read(folder.path()).unwrap().kept().count(), 8);
-    }
-
-    #[test]
     fn a_file_that_says_something_else_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         for bad in [
@@ -208,7 +111,7 @@ mod tests {
             "[[address]]\nslot = \"a\"",
             "[addresses]",
         ] {
-            fs::write(folder.path().join(FILE), bad).unwrap();
+            fs::write(folder.path().join("addresses.toml"), bad).unwrap();
             let refused = of_boards(&global(folder.path()), &boards(&["a"]));
             assert_eq!(refused.unwrap_err().told.code, "slots.addresses", "{bad}");
             assert_eq!(

@@ -1,6 +1,6 @@
-//! Sessions as a script would have them, on boards that are made anew each time: `sessions/*.trycmd`.
+//! Sessions as a script would have them, on boards that are made anew each time: `scripts/*.trycmd`.
 //!
-//! `TRYCMD=overwrite cargo test -p lineside-azsphere --test sessions` writes down what the command answers now.
+//! `TRYCMD=overwrite cargo test -p lineside-azsphere --test scripts` writes down what the command answers now.
 
 #[test]
 fn the_command_answers_as_written_down() {
@@ -16,5 +16,5 @@ fn the_command_answers_as_written_down() {
         .env("LINESIDE_BENCH", "sim:2")
         .env("LINESIDE_DATA", "no-such-folder")
         .timeout(std::time::Duration::from_secs(60))
-        .case("tests/sessions/*.trycmd");
+        .case("tests/scripts/*.trycmd");
 }
