@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use lineside_interlock::{Check, EpochCause, Intent, Look, OnceKey, Verdict};
+use lineside_interlock::{Check, EpochCause, Grant, Intent, Look, OnceKey, Verdict};
 use lineside_terms::{
     BootId, DeviceId, Digest, Epoch, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Stamp,
     StationName, StepId, Told, UnitSerial,
@@ -252,6 +252,20 @@ pub enum Body {
     },
     /// Somebody asked everything to stop.
     CancelAsked,
+    /// Somebody gave leave for a number of units.
+    Approved {
+        /// The leave.
+        grant: Grant,
+        /// What was signed, as the approver sealed it: whoever wants to can check it again.
+        proof: String,
+    },
+    /// The journal was put back from a backup: what happened since then is not in it, and every quota is void.
+    Restored {
+        /// The last event that was in the backup.
+        sequence: u64,
+        /// Its hash.
+        hash: Digest,
+    },
 }
 
 /// How a recovery leaves a device.
@@ -294,6 +308,8 @@ impl Body {
             Self::RecoveryBegun { .. } => "recovery-begun",
             Self::RecoveryEnded { .. } => "recovery-ended",
             Self::CancelAsked => "cancel-asked",
+            Self::Approved { .. } => "approved",
+            Self::Restored { .. } => "restored",
         }
     }
 }

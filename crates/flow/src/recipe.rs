@@ -1,6 +1,8 @@
 //! What the engine needs of a plan: no paths, no bytes, nothing that can change under a run.
 
-use lineside_interlock::{Expectation, Verb};
+use std::collections::BTreeMap;
+
+use lineside_interlock::{Expectation, Requirement, Verb};
 use lineside_terms::{Digest, Effect, ManufacturingState, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,9 @@ pub struct Recipe {
     pub steps: Vec<RecipeStep>,
     /// What the device must be before it is locked.
     pub expectation: Expectation,
+    /// Whose leave the irreversible steps need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<StepId, Requirement>,
 }
 
 /// One step as the engine sees it.

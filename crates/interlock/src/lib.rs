@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod approval;
 mod erasure;
 mod expectation;
 mod facts;
@@ -30,6 +31,7 @@ mod ledger;
 mod permit;
 mod protected;
 
+pub use approval::{Approvals, Grant, Requirement};
 pub use erasure::{ErasePermit, EraseRefusal, EraseRule, EraseTarget, Erasure};
 pub use expectation::{Expectation, OsRelease, Pair};
 pub use facts::{ComponentFact, EpochCause, Facts, ImageFacts, Look, ProxyFact, Reading, SessionTag};

@@ -370,7 +370,9 @@ impl Shell {
     fn input(&mut self, input: Input, store: &mut dyn Store) {
         match self.line.take(input, self.wall.stamp()) {
             Ok(events) => self.write(events, store),
-            Err(Refusal::Stale | Refusal::NotAsked) => tracing::debug!("a reply came too late"),
+            Err(Refusal::Stale | Refusal::NotAsked | Refusal::Replayed) => {
+                tracing::debug!("a reply came too late")
+            }
             Err(Refusal::StoreDown) => {}
         }
     }

@@ -637,6 +637,7 @@ fn recipe_of(
         attempt_limit: plan.attempt_limit,
         steps,
         expectation: plan.expectation(judged_in, releases, images),
+        approvals: plan.approvals.clone(),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use lineside_interlock::{Standing, Verdict};
 use lineside_terms::{
-    Blame, DeviceId, Explain, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Told, UnitSerial,
+    Blame, DeviceId, Digest, Explain, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, StepId,
+    Told, UnitSerial,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -63,6 +64,13 @@ pub(super) enum Hold {
     Unplugged,
     #[error("somebody asked to stop")]
     Cancelled,
+    #[error("step {step} of plan {plan} waits for the approval of {people} more in the role {role}")]
+    NotApproved {
+        step: StepId,
+        plan: Digest,
+        role: String,
+        people: usize,
+    },
 }
 
 impl Explain for Hold {
@@ -88,6 +96,7 @@ impl Explain for Hold {
             Self::Unfinished => "run.unfinished",
             Self::Unplugged => "run.unplugged",
             Self::Cancelled => "run.cancelled",
+            Self::NotApproved { .. } => "run.not-approved",
         }
     }
 
@@ -117,6 +126,10 @@ impl Explain for Hold {
             Self::Unfinished => "Run the same command again: the unit goes on where it was.",
             Self::Unplugged => "Plug the board in again: the run goes on where it was.",
             Self::Cancelled => "Run the same command again: the unit goes on where it was.",
+            Self::NotApproved { .. } => {
+                "Have it approved (`lineside approve make`, then `lineside approve grant`), then run the same command \
+                 again: the unit goes on where it was."
+            }
         }
         .to_owned()
     }
@@ -130,7 +143,7 @@ impl Explain for Hold {
             | Self::OtherSerial { .. }
             | Self::Flawed { .. }
             | Self::Stuck => Blame::Plan,
-            Self::NoBatch | Self::Cancelled => Blame::Station,
+            Self::NoBatch | Self::Cancelled | Self::NotApproved { .. } => Blame::Station,
             _ => Blame::Device,
         }
     }

@@ -91,6 +91,23 @@ impl Line {
         };
         let attempt = run.steps[index].tries.saturating_add(1);
         let step = steps[index].id.clone();
+        let recipe = self.state.recipe_of(run);
+        if let Some(need) = recipe.approvals.get(&step) {
+            let people = self
+                .state
+                .approvals
+                .lacking(need, &recipe.plan, id, &step, stamp.wall_ms);
+            if people > 0 {
+                let (plan, role) = (recipe.plan, need.role.clone());
+                let error = Told::of(&Hold::NotApproved {
+                    step,
+                    plan,
+                    role,
+                    people,
+                });
+                return vec![self.of_run(id, Body::RunInterrupted { error })];
+            }
+        }
         let mut facts = vec![self.of_run(id, Body::StepStarted { step, attempt, epoch })];
         if matches!(steps[index].work, Work::Act { .. })
             && let Some(read) = self.live.held.get(&id)

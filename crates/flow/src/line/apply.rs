@@ -170,6 +170,9 @@ impl State {
                 known.needs_recovery = Some(*set);
             }
             Body::RecoveryEnded { outcome, .. } => self.recovery_ended(event, *outcome)?,
+            // The same grant again is no history that cannot be: it brings nothing.
+            Body::Approved { grant, .. } => _ = self.approvals.record(grant),
+            Body::Restored { .. } => self.approvals.void(),
         }
         Ok(())
     }
@@ -425,6 +428,12 @@ impl State {
                     return Err(Misfit::Order("another step runs"));
                 }
                 let index = place(step)?;
+                let now_ms = event.at.wall_ms;
+                if let Some(need) = recipe.approvals.get(step)
+                    && !self.approvals.spend(need, &recipe.plan, id, step, now_ms)
+                {
+                    return Err(Misfit::Order("nobody approved the step"));
+                }
                 let step = run.steps.get_mut(index).ok_or(NO_STEP)?;
                 step.tries = *attempt;
                 step.outcome = None;

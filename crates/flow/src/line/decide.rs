@@ -185,6 +185,15 @@ impl Line {
             } => self.acted(slot, *run, key, look.as_ref(), error.as_ref()),
             Input::Cancel if self.state.is_cancelled => Err(Refusal::NotAsked),
             Input::Cancel => Ok(vec![Fact::of_station(Body::CancelAsked)]),
+            Input::Approve { grant, .. } if self.state.approvals.knows(&grant.id) => Err(Refusal::Replayed),
+            Input::Approve { grant, proof } => Ok(vec![Fact::of_station(Body::Approved {
+                grant: grant.clone(),
+                proof: proof.clone(),
+            })]),
+            Input::Restored { sequence, hash } => Ok(vec![Fact::of_station(Body::Restored {
+                sequence: *sequence,
+                hash: *hash,
+            })]),
             Input::StoreFailed => Err(Refusal::StoreDown),
         }
     }

@@ -30,8 +30,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use lineside_interlock::{
-    EpochCause, Facts, Look, OnceKey, Permit, Protected, Refusal as ActRefusal, Standing as ActStanding,
-    Verdict,
+    EpochCause, Facts, Grant, Look, OnceKey, Permit, Protected, Refusal as ActRefusal,
+    Standing as ActStanding, Verdict,
 };
 use lineside_terms::{
     Blame, BootId, DeviceId, Digest, Epoch, Explain, Instant, ManufacturingState, Outcome, RunId,
@@ -154,6 +154,20 @@ pub enum Input {
         os: Option<String>,
         /// What went wrong.
         error: Option<Told>,
+    },
+    /// Somebody gives leave for a number of units. Who that is was checked before.
+    Approve {
+        /// The leave.
+        grant: Grant,
+        /// What was signed.
+        proof: String,
+    },
+    /// The journal was put back from a backup that ended with this event.
+    Restored {
+        /// Its number.
+        sequence: u64,
+        /// Its hash.
+        hash: Digest,
     },
     /// Somebody wants everything to stop in a told state.
     Cancel,
@@ -287,6 +301,9 @@ pub enum Refusal {
     /// It answers a question that nobody asked.
     #[error("nobody asked for it")]
     NotAsked,
+    /// That grant was counted before.
+    #[error("this approval was used before")]
+    Replayed,
     /// The journal cannot be written.
     #[error("the journal cannot be written")]
     StoreDown,
@@ -297,6 +314,7 @@ impl Explain for Refusal {
         match self {
             Self::Stale => "line.stale",
             Self::NotAsked => "line.not-asked",
+            Self::Replayed => "approval.replayed",
             Self::StoreDown => "line.store-down",
         }
     }
@@ -304,6 +322,7 @@ impl Explain for Refusal {
     fn help(&self) -> String {
         match self {
             Self::Stale | Self::NotAsked => "Nothing is to be done: the line goes on without it.",
+            Self::Replayed => "Make a new approval: each counts once, for as many units as it names.",
             Self::StoreDown => "Mend the disk, then run the same command again: units go on where they were.",
         }
         .to_owned()
@@ -387,6 +406,11 @@ impl Line {
             bench: bench.to_owned(),
         };
         self.fold(vec![Fact::of_station(body)], stamp)
+    }
+
+    /// What is left of approvals.
+    pub fn approvals(&self) -> &lineside_interlock::Approvals {
+        &self.state.approvals
     }
 
     /// Decides what an input means, folds the facts in and returns them to be written, in order. They take effect

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use lineside_interlock::{EpochCause, Intent, Ledger, OnceKey, Standing, Verdict};
+use lineside_interlock::{Approvals, EpochCause, Intent, Ledger, OnceKey, Standing, Verdict};
 use lineside_terms::{
     BootId, DeviceId, Digest, Epoch, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Stamp,
     Told, UnitSerial,
@@ -28,6 +28,7 @@ pub(super) struct State {
     /// Whose unit serial is whose: bound while a run is open and for good when it passed.
     pub(super) serials: BTreeMap<UnitSerial, DeviceId>,
     pub(super) ledger: Ledger,
+    pub(super) approvals: Approvals,
     pub(super) is_cancelled: bool,
 }
 

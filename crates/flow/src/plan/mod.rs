@@ -17,7 +17,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lineside_interlock::{Expectation, OsRelease, ProxyFact};
+use lineside_interlock::{Expectation, OsRelease, ProxyFact, Requirement};
 use lineside_terms::{ComponentId, ImageType, ManufacturingState, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +74,9 @@ pub struct Plan {
     /// Instruments that slots share, by name.
     #[serde(default)]
     pub instruments: BTreeMap<Name, Instrument>,
+    /// Whose leave the irreversible steps need, by step: a role, and one or two people. Default: nobody's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals: BTreeMap<StepId, Requirement>,
     /// What is done, in the order of the file.
     #[serde(skip_deserializing)]
     #[schemars(skip)]

@@ -16,6 +16,7 @@ mod floor;
 
 mod acts;
 mod admission;
+mod approvals;
 mod instruments;
 mod many;
 mod plugging;

@@ -80,6 +80,7 @@ pub(crate) fn recipe(plan: u8, steps: Vec<RecipeStep>) -> Recipe {
         attempt_limit: 2,
         steps,
         expectation: Expectation::bare(OLD, vec!["24.06".to_owned()], Vec::new()),
+        approvals: Default::default(),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) fn fold(view: &Connection, event: &Event) -> rusqlite::Result<()> {
         | Body::RunContinued { .. }
         | Body::RecoveryBegun { .. }
         | Body::RecoveryEnded { error: None, .. }
+        | Body::Approved { .. }
+        | Body::Restored { .. }
         | Body::CancelAsked => Ok(()),
         Body::PlanAdopted { recipe } => rows.plan(recipe),
         Body::Identified { state, security, .. } => rows.identified(*state, word(security)),

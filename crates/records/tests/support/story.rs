@@ -194,6 +194,7 @@ fn recipe() -> Recipe {
                 pairs: Vec::new(),
             }],
         ),
+        approvals: Default::default(),
     }
 }
 

@@ -7,6 +7,8 @@ use lineside_link::Address;
 use lineside_runner::gate;
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
+use super::approve::ApproveCommand;
+use super::backup::OperatorsCommand;
 use super::bench::BenchName;
 use super::bundle::BundleCommand;
 use super::device::DeviceArgs;
@@ -101,6 +103,9 @@ pub(crate) enum Command {
     /// Plans with all that they name, signed by engineering
     #[command(subcommand)]
     Bundle(Later<BundleCommand>),
+    /// Leave for irreversible steps, given by named people
+    #[command(subcommand)]
+    Approve(Later<ApproveCommand>),
     /// Look into what is recorded
     #[command(subcommand)]
     Records(Later<RecordsCommand>),
@@ -381,6 +386,41 @@ Example:
     Verify(VerifyArgs),
     /// Sign the end of the journal, and bring that to where nobody at this station can change it
     Checkpoint(CheckpointArgs),
+    /// Copy the journal to a place of its own, and check the copy
+    #[command(
+        after_help = "Makes DIR/STATION-EVENT, whole or not at all. The station's secret key and the names of people are
+not in it.
+
+Example:
+  lineside records backup /mnt/backups"
+    )]
+    Backup {
+        /// The folder for backups
+        dir: PathBuf,
+    },
+    /// Put a backup back into a data folder that has no records
+    #[command(
+        after_help = "Open approvals are void then: nobody knows what was spent since the backup was made.
+
+Example:
+  lineside records restore /mnt/backups/line-3-1042 --data lineside-data"
+    )]
+    Restore {
+        /// The backup
+        backup: PathBuf,
+    },
+    /// Tell what is not yet anchored outside or backed up
+    #[command(after_help = "Exit codes: 0 everything is; 1 something is not yet.
+
+Example:
+  lineside records coverage")]
+    Coverage,
+    /// Names of people, apart from the journal, to be forgotten when they ask
+    #[command(subcommand)]
+    #[command(after_help = "Example:
+  lineside records operators name op-17 'A. Person'
+  lineside records operators forget op-17")]
+    Operators(OperatorsCommand),
     /// Make the signed certificate of a unit
     Certificate(CertificateArgs),
     /// Check a certificate; needs no records

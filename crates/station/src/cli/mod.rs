@@ -1,7 +1,9 @@
 //! Command line → commands. One file per command; its module doc is its manual.
 
 mod addresses;
+mod approve;
 mod args;
+mod backup;
 mod bench;
 mod bundle;
 mod choose;
@@ -57,6 +59,7 @@ pub(crate) fn main() -> Exit {
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
         Command::Recover(Later(args)) => recover::run(&cli.global, &args, &printer),
         Command::Plan(Later(command)) => plan::run(&cli.global, &command, &printer),
+        Command::Approve(Later(command)) => approve::run(&cli.global, &command, &printer),
         Command::Bundle(Later(command)) => bundle::run(&cli.global, &command, &printer),
         Command::Records(Later(command)) => records::run(&cli.global, &command, &printer),
         Command::Image(Later(command)) => image::run(&command, &printer),

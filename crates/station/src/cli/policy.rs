@@ -5,6 +5,11 @@
 //! ```toml
 //! bundle-keys = ["1e18…"]               # only on a provisioned station: who signs bundles, as 128 hex digits or PEM
 //!
+//! [[approvers]]                         # only there, too: who may approve, in which roles
+//! id = "qa-1"
+//! roles = ["quality"]
+//! key = "846d…"
+//!
 //! [by-hand]
 //! manufacturing-state = "ready-check"   # or "refuse", the default
 //! profile = "lock.toml"                 # the plan that then goes through it, beside this file
@@ -13,11 +18,12 @@
 //! unknown = "refuse"                    # boards in sockets without a name are not taken; or "take", the default
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lineside_records::SealKey;
+use lineside_records::{SealError, SealKey};
 use lineside_terms::Blame;
 use serde::Deserialize;
 
@@ -66,6 +72,24 @@ struct Administered {
     by_hand: ByHand,
     #[serde(default)]
     slots: Slots,
+    #[serde(default)]
+    approvers: Vec<ApproverText>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct ApproverText {
+    id: String,
+    roles: BTreeSet<String>,
+    key: String,
+}
+
+/// Somebody who may approve.
+#[derive(Debug)]
+pub(super) struct Approver {
+    pub(super) id: String,
+    pub(super) roles: BTreeSet<String>,
+    pub(super) key: SealKey,
 }
 
 /// A provisioned station.
@@ -74,6 +98,8 @@ pub(super) struct Provisioned {
     path: PathBuf,
     /// Who signs bundles.
     pub(super) bundle_keys: Vec<SealKey>,
+    /// Who may approve irreversible steps.
+    pub(super) approvers: Vec<Approver>,
     by_hand: ByHand,
     slots: Slots,
 }
@@ -94,12 +120,33 @@ fn provisioned_by(path: &Path) -> Result<Provisioned, Trouble> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let found: Administered =
         toml::from_str(text).map_err(|error| refused(path, &error.to_string().trim_end()))?;
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = found
+        .approvers
+        .iter()
+        .find(|approver| !seen.insert(approver.key.trim()))
+    {
+        return Err(refused(
+            path,
+            &format!("approvers: the key of {} stands there twice", twice.id),
+        ));
+    }
+    let approvers = found.approvers.into_iter().map(|approver| {
+        Ok::<_, SealError>(Approver {
+            key: SealKey::from_text(&approver.key)?,
+            id: approver.id,
+            roles: approver.roles,
+        })
+    });
     let keys = found.bundle_keys.iter().map(|text| SealKey::from_text(text));
     Ok(Provisioned {
         path: path.to_owned(),
         bundle_keys: keys
             .collect::<Result<_, _>>()
             .map_err(|error| refused(path, &format!("bundle-keys: {error}")))?,
+        approvers: approvers
+            .collect::<Result<_, _>>()
+            .map_err(|error| refused(path, &format!("approvers: {error}")))?,
         by_hand: found.by_hand,
         slots: found.slots,
     })

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use lineside_flow::Event;
 use lineside_flow::interlock::Earlier;
 use lineside_records::{
-    Disk, IntentRecord, RealDisk, RunFilter, RunRecord, View, write_claims, write_devices, write_runs,
+    Disk, Head, IntentRecord, RealDisk, Replay, RunFilter, RunRecord, View, write_claims, write_devices,
+    write_runs,
 };
 use lineside_terms::{DeviceId, Outcome, RunId};
 use serde::Serialize;
@@ -18,11 +20,14 @@ use super::args::{Export, Global, RecordsCommand};
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
-use super::{data, evidence};
+use super::{backup, data, evidence};
 
 pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) -> Result<Exit, Trouble> {
     if let RecordsCommand::CheckCertificate(args) = command {
         return evidence::check_certificate(args, printer);
+    }
+    if let RecordsCommand::Restore { backup: from } = command {
+        return backup::restore(global, from, printer);
     }
     let folder = data::folder_to_read(global);
     if !data::journal_folder(&folder).exists() {
@@ -70,8 +75,21 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
         RecordsCommand::Verify(args) => evidence::verify(&folder, args, printer),
         RecordsCommand::Checkpoint(args) => evidence::checkpoint(&folder, args, printer),
         RecordsCommand::Certificate(args) => evidence::certificate(&folder, args, printer),
+        RecordsCommand::Backup { dir } => backup::backup(&folder, dir, printer),
+        RecordsCommand::Restore { backup: from } => backup::restore(global, from, printer),
+        RecordsCommand::Coverage => backup::coverage(&folder, printer),
+        RecordsCommand::Operators(command) => backup::operators(&folder, command, printer),
         RecordsCommand::CheckCertificate(args) => evidence::check_certificate(args, printer),
     }
+}
+
+/// Every event of a data folder.
+pub(crate) fn history(folder: &Path) -> Result<Vec<Event>, Trouble> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::read_only(&data::journal_folder(folder))?);
+    let stored = Replay::of(disk, Head::ORIGIN)?;
+    Ok(stored
+        .map(|stored| stored.map(|stored| stored.event))
+        .collect::<Result<_, _>>()?)
 }
 
 /// The view of a data folder, up to date.

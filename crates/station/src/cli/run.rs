@@ -24,7 +24,7 @@ use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{bench, bundle, data, evidence, gate, on_host_thread, recover, station};
+use super::{approve, bench, bundle, data, evidence, gate, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -89,6 +89,9 @@ pub(super) async fn on_bench(
         folder,
     } = work;
     let (journal, history) = data::open_journal(&folder, global, printer)?;
+    if !program.recipe().approvals.is_empty() {
+        approve::check(&history)?;
+    }
     printer.note(&format!("records: {}", folder.display()));
     let place = station::place(global, &bench, shift)?;
     let names = Names::of_station(global);

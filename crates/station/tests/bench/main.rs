@@ -10,6 +10,7 @@ mod image;
 mod image_set;
 mod sim;
 
+mod approvals;
 mod bundles;
 mod continuous;
 mod device;

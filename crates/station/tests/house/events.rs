@@ -21,6 +21,7 @@ const OTHERS: &[&str] = &[
     "checkpoint",
     "certificate-check",
     "bundle",
+    "coverage",
     "plan-check",
     "plan-explanation",
     "simulated-board",

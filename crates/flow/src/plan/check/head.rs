@@ -1,6 +1,7 @@
 //! Contradictions among the keys above the steps.
 
 use lineside_interlock::FORBIDDEN;
+use lineside_terms::Effect;
 use lineside_terms::ManufacturingState::{self, Blank, DeviceComplete, Unknown};
 
 use super::{Findings, Given};
@@ -11,6 +12,7 @@ pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
     rf(plan, findings);
     os(plan, given, findings);
     expected(plan, findings);
+    approvals(plan, findings);
     if plan.attempt_limit == 0 {
         findings.error(
             "plan.no-attempts",
@@ -18,6 +20,35 @@ pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
             "an attempt limit of 0 lets no unit be tried at all",
             "Set `attempt-limit` to 1 or more.",
         );
+    }
+}
+
+fn approvals(plan: &Plan, findings: &mut Findings) {
+    for (step, need) in &plan.approvals {
+        let place = format!("approvals.{step}");
+        let is_irreversible = |found: &crate::plan::Step| found.action.effect() == Effect::Irreversible;
+        if !plan
+            .steps
+            .iter()
+            .any(|found| found.id == *step && is_irreversible(found))
+        {
+            findings.error(
+                "plan.approval-step",
+                &place,
+                "no irreversible step has this name",
+                "Name a step that does something irreversible, as `set-state` does.",
+            );
+        }
+        let is_role =
+            !need.role.trim().is_empty() && need.role.len() <= 40 && !need.role.contains(char::is_control);
+        if !is_role || !(1..=2).contains(&need.people) {
+            findings.error(
+                "plan.approval-role",
+                &place,
+                "an approval needs a role of 1 to 40 characters, and one or two people",
+                "Write `lock = { role = \"quality\", people = 1 }`.",
+            );
+        }
     }
 }
 

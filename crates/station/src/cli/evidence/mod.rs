@@ -18,7 +18,7 @@ use super::qr::Code;
 use super::trouble::Trouble;
 
 pub(crate) use certificate::{CertificateArgs, CheckCertificateArgs, certificate, check_certificate};
-pub(crate) use store::{FileKey, Store, new_key};
+pub(crate) use store::{FileKey, Store, append_line, new_key, read_if_any};
 pub(crate) use verify::{VerifyArgs, verify};
 
 /// A checkpoint is written at the latest when so many events came after the last one.
@@ -82,7 +82,7 @@ pub(crate) fn checkpoint(folder: &Path, args: &CheckpointArgs, printer: &Printer
     let mut places = Vec::new();
     if let Some(share) = &args.to {
         let file = share.join(format!("{}.checkpoints.txt", checkpoint.station));
-        store::append_line(&file, &checkpoint.to_string())?;
+        append_line(&file, &checkpoint.to_string())?;
         places.push(file.display().to_string());
     }
     places.extend(args.kept_in.clone());
@@ -114,13 +114,13 @@ pub(crate) fn checkpoint(folder: &Path, args: &CheckpointArgs, printer: &Printer
 fn import(store: &Store, file: &Path, printer: &Printer) -> Result<Exit, Trouble> {
     let text = String::from_utf8_lossy(&store::read(file)?).into_owned();
     let found = parse_checkpoints(&text, false)?;
-    let kept = parse_checkpoints(&store::read_if_any(&store.others_file())?, true)?;
+    let kept = parse_checkpoints(&read_if_any(&store.others_file())?, true)?;
     let new: Vec<&Checkpoint> = found
         .iter()
         .filter(|checkpoint| !kept.contains(checkpoint))
         .collect();
     for checkpoint in &new {
-        store::append_line(&store.others_file(), &checkpoint.to_string())?;
+        append_line(&store.others_file(), &checkpoint.to_string())?;
     }
     printer.result(&format!(
         "{} of {} checkpoints were new and are kept in {}",
