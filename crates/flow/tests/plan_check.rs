@@ -37,6 +37,20 @@ fn every_impossible_plan_is_refused_for_its_own_reason() {
             sample().head("attempt-limit = 3", "attempt-limit = 0"),
             &["plan.no-attempts"],
         ),
+        (
+            sample().head(
+                "attempt-limit = 3",
+                "approvals = { nowhere = { role = \"quality\" } }",
+            ),
+            &["plan.approval-step"],
+        ),
+        (
+            sample().head(
+                "attempt-limit = 3",
+                "approvals = { lock = { role = \"quality\", people = 3 } }",
+            ),
+            &["plan.approval-role"],
+        ),
         (sample().head("[\"24.06\"]", "[]"), &["plan.no-os-versions"]),
         (
             sample().head("[\"24.06\"]", "[\"24.06\", \"99.01\"]"),
