@@ -49,6 +49,8 @@ struct Seen {
     /// Acts that devices were asked for and followed while the storm was on, and afterwards.
     asked: u32,
     applied: u32,
+    /// Unplugged, moved to other sockets, swapped, lost, reset, restarted while asked, the program killed…
+    mishaps: u64,
     events: usize,
 }
 
@@ -59,6 +61,7 @@ fn storms(seeds: impl Iterator<Item = u64>) -> Seen {
         let (world, (asked, applied)) = ended.unwrap_or_else(|_| panic!("storm {seed} did harm"));
         seen.asked += asked;
         seen.applied += applied;
+        seen.mishaps += world.mishaps;
         seen.events += world.journal.len();
     }
     seen
@@ -73,6 +76,7 @@ fn half(first: u64) {
         count.parse().expect("LINESIDE_STORM_SEEDS is a number")
     });
     let seen = storms((first..seeds).step_by(2));
+    println!("no harm in {} storms: {seen:?}", seeds / 2);
     // A storm in which nothing happens proves nothing.
     let some = u32::try_from(seeds / 8).unwrap();
     assert!(
@@ -89,6 +93,37 @@ fn no_storm_does_harm_even_seeds() {
 #[test]
 fn no_storm_does_harm_odd_seeds() {
     half(1);
+}
+
+/// As many acts, and as many mishaps, as the promises name.
+const MANY_ACTS: u32 = 1_000_000;
+const MANY_MISHAPS: u64 = 100_000;
+
+#[test]
+#[ignore = "takes minutes: .ci/storm runs it"]
+fn a_million_acts() {
+    let half = |first: u64| {
+        let mut sum = Seen::default();
+        let mut seed = first;
+        while sum.asked < MANY_ACTS / 2 || sum.mishaps < MANY_MISHAPS / 2 {
+            let seen = storms((seed..seed + 20_000).step_by(2));
+            seed += 20_000;
+            sum.asked += seen.asked;
+            sum.applied += seen.applied;
+            sum.mishaps += seen.mishaps;
+            sum.events += seen.events;
+        }
+        (seed - first, sum)
+    };
+    let began = std::time::Instant::now();
+    let halves = std::thread::scope(|scope| {
+        let odd = scope.spawn(|| half(1));
+        [half(0), odd.join().unwrap()]
+    });
+    println!(
+        "no harm under seeds up to so many, of which a half each: {halves:?} in {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]

@@ -199,6 +199,8 @@ pub(crate) struct World {
     is_clone_about: bool,
     /// How many of a hundred chances for a mishap are taken.
     roughness: u64,
+    /// How many mishaps there were.
+    pub mishaps: u64,
     /// No more bad luck.
     is_calm: bool,
     /// Everything is told as it happens.
@@ -270,6 +272,7 @@ impl World {
             is_store_down: false,
             is_clone_about: false,
             roughness: dice.next() % 60,
+            mishaps: 0,
             is_calm: false,
             is_loud: false,
             dice,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use lineside_flow::interlock::Protected;
 use lineside_flow::plan::Name;
 use lineside_flow::{Body, Event, Line, Shift};
+use lineside_records::Disk;
 use lineside_runner::Program;
 use lineside_simulator::control::{BoardTruth, InstalledImage};
 use lineside_terms::{BootId, ManufacturingState};
@@ -63,17 +64,27 @@ pub fn fold(history: Vec<Event>) -> Line {
 /// The records are whole, and say of every device what the device says of itself.
 #[track_caller]
 pub fn records_agree(floor: &Floor, context: &str) {
-    let verified = lineside_records::verify(&floor.disk, None).unwrap();
+    let truths = (0..floor.world.board_count()).map(|board| floor.truth(board));
+    records_agree_with(&floor.disk, floor.history(), truths, context);
+}
+
+/// As [`records_agree`], of any disk and any devices.
+#[track_caller]
+pub fn records_agree_with(
+    disk: &dyn Disk,
+    history: Vec<Event>,
+    truths: impl Iterator<Item = BoardTruth>,
+    context: &str,
+) {
+    let verified = lineside_records::verify(disk, None).unwrap();
     assert_eq!(
         (verified.damage, verified.torn.is_some()),
         (None, false),
         "{context}"
     );
-    let history = floor.history();
     assert_eq!(verified.head.sequence, history.len() as u64, "{context}");
     let line = fold(history.clone());
-    for board in 0..floor.world.board_count() {
-        let truth = floor.truth(board);
+    for truth in truths {
         let intents = history.iter().filter(|event| {
             event.device == Some(truth.device_id) && matches!(event.body, Body::Intended { .. })
         });

@@ -99,6 +99,7 @@ impl World {
     }
 
     fn mishap(&mut self) {
+        self.mishaps += 1;
         let chip = self.dice.below(self.chips.len());
         match self.dice.below(20) {
             0..3 => self.unplug(),

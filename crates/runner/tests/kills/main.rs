@@ -1,0 +1,226 @@
+//! Real processes: the devices live with the judge, the program under test is killed again and again.
+//!
+//! The program is this very test binary, started again as `runner_under_test`: a batch whose bench, disk and store are
+//! wrapped where they are injected. It stops at each of its boundaries and names it: the kind of boundary, and the step
+//! of the plan that is under way.
+//!
+//! | kind | the program |
+//! |---|---|
+//! | `group` | is about to submit a group of events |
+//! | `write`, `torn` | is about to write to a file; has written half |
+//! | `sync`, `synced` | is about to sync; has synced, and nobody heard of it |
+//! | `bytes`, `half` | is about to send bytes to a device; has sent half of them |
+//! | `answer` | has an answer that it has not looked at |
+//! | `line` | is about to move a line of a board |
+//!
+//! It is killed at each of these by name, or shortly after it was told to go; half of the times the PC loses its power
+//! as well, and what was not synced is lost in part. `LINESIDE_KILLS=n` asks for more kills.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod child;
+mod disk;
+mod judge;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use disk::Loss;
+use judge::{Boundary, Court, End, Word};
+use lineside_flow::Body;
+use support::plans;
+
+/// 1 June 2026: within every certificate of the simulator.
+const WALL_MS: i64 = 1_780_272_000_000;
+/// The world's seed: its keys are those of the plan.
+const SEED: u64 = 1;
+/// What is under way before the first step of a start.
+const BEFORE: &str = "before";
+/// The step of the sample plan that is irreversible.
+const LOCK: &str = "lock";
+
+/// The program under test, by name; its folder and the number of the start are in the environment.
+const CHILD: &str = "runner_under_test";
+const DATA: &str = "LINESIDE_KILLS_DATA";
+const BOOT: &str = "LINESIDE_KILLS_BOOT";
+
+/// Kills in every test run.
+const KILLS: u64 = 200;
+/// Of a hundred kills, so many must fall into the irreversible step.
+const IN_LOCK_PERCENT: u64 = 10;
+/// How often a unit may have to be started again after the last kill.
+const MOST_STARTS: usize = 4;
+
+#[test]
+#[ignore = "it is started by the judge"]
+fn runner_under_test() {
+    let data = std::env::var_os(DATA).expect("the judge names the folder");
+    let boot = std::env::var(BOOT).expect("the judge counts the starts");
+    child::work(data.into(), boot.parse().unwrap());
+}
+
+/// What the kills were.
+#[derive(Debug, Default)]
+struct Tally {
+    kills: u64,
+    worlds: u64,
+    starts: u64,
+    in_lock: u64,
+    /// An intent was durable and its outcome was not.
+    in_act: u64,
+    /// Of those: the device had done it.
+    applied: u64,
+    losses: BTreeMap<Loss, u64>,
+}
+
+/// Chance that can be repeated, as far as the moments of another process can.
+fn dice(n: u64) -> u64 {
+    let mut z = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// All boundaries of a run that nobody disturbs, and how often each comes.
+fn boundaries() -> BTreeMap<Boundary, u64> {
+    let mut found = BTreeMap::new();
+    let mut court = Court::new(1);
+    let end = court.start(|at| {
+        *found.entry(at.clone()).or_default() += 1;
+        Word::Go
+    });
+    assert!(matches!(end, End::Over { is_pass: true, .. }), "{end:?}");
+    court.check_finished("without a kill");
+    found
+}
+
+/// Kills a new world's program once in every step, then lets it finish.
+fn one_world(
+    steps: &[String],
+    times: &BTreeMap<Boundary, u64>,
+    hits: &mut BTreeMap<Boundary, u64>,
+    tally: &mut Tally,
+) {
+    // Two boards share a journal now and then, so that one is killed while the other is at work.
+    let mut court = Court::new(if tally.worlds % 4 == 3 { 2 } else { 1 });
+    tally.worlds += 1;
+    // Twice in the step that locks: while it is asked, and while it is found out what became of that.
+    let locks = steps.iter().filter(|step| *step == LOCK);
+    let mut aims: Vec<&String> = steps.iter().chain(locks).collect();
+    let place = |step: &str| steps.iter().position(|there| there == step).unwrap();
+    aims.sort_by_key(|step| place(step));
+    for step in aims {
+        let chance = dice(tally.kills * 31 + tally.worlds);
+        // Of the step's boundaries the one that was hit least.
+        let (aim, count) = times
+            .iter()
+            .filter(|((_, there), _)| there == step)
+            .min_by_key(|(name, _)| hits.get(*name).copied().unwrap_or(0))
+            .unwrap();
+        let mut left = 1 + chance / 3 % (count / 2 + 1);
+        let chances = if step == LOCK { 2 } else { 1 };
+        let after = (chance % 3 < chances).then(|| Duration::from_micros(chance / 7 % 4_000));
+        let mut hit = None;
+        let end = court.start(|at| {
+            let is_later = place(&at.1) > place(step);
+            left -= u64::from(at == aim && left > 0);
+            if (at == aim && left == 0) || is_later {
+                hit = Some(at.clone());
+                return Word::Kill(after);
+            }
+            Word::Go
+        });
+        tally.starts += 1;
+        let context = format!("world {}, killed at {hit:?} + {after:?}", tally.worlds);
+        court.check(&context);
+        if let End::Over { is_pass, told } = end {
+            assert!(is_pass || !told.is_empty(), "{context}");
+            continue;
+        }
+        let hit = hit.unwrap();
+        tally.kills += 1;
+        tally.in_lock += u64::from(hit.1 == LOCK);
+        *hits.entry(hit).or_default() += 1;
+        if (chance / 11).is_multiple_of(2) {
+            let loss = court.lose_power(chance / 13);
+            *tally.losses.entry(loss).or_default() += 1;
+        }
+        for board in 0..court.world.board_count() {
+            let truth = court.world.truth(board).unwrap();
+            let mut is_open = false;
+            for event in court.history() {
+                match event.body {
+                    Body::Intended { .. } if event.device == Some(truth.device_id) => is_open = true,
+                    Body::Decided { .. } if event.device == Some(truth.device_id) => is_open = false,
+                    _ => {}
+                }
+            }
+            tally.in_act += u64::from(is_open);
+            tally.applied += if is_open {
+                truth.counters.irreversible_applied
+            } else {
+                0
+            };
+        }
+    }
+    let context = format!("world {} in the end", tally.worlds);
+    let mut said = Vec::new();
+    for _ in 0..MOST_STARTS {
+        tally.starts += 1;
+        match court.start(|_| Word::Go) {
+            End::Over { is_pass: true, .. } => {
+                court.check_finished(&context);
+                return;
+            }
+            End::Over { told, .. } => said.push(told),
+            End::Killed => panic!("{context}: nobody killed it"),
+        }
+    }
+    panic!("{context}: no pass within {MOST_STARTS} starts: {said:#?}");
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_is_done_twice() {
+    let began = std::time::Instant::now();
+    let asked = std::env::var("LINESIDE_KILLS").ok();
+    let wanted = asked.map_or(KILLS, |count| count.parse().expect("LINESIDE_KILLS is a number"));
+    let times = boundaries();
+    let (program, _) = plans::sample(SEED);
+    let mut steps = vec![BEFORE.to_owned()];
+    steps.extend(program.recipe().steps.iter().map(|step| step.id.to_string()));
+    for step in &steps {
+        for kind in ["group", "write", "torn", "sync", "synced"] {
+            assert!(
+                times.contains_key(&(kind.into(), step.clone())),
+                "no {kind} in {step}: {times:?}"
+            );
+        }
+    }
+    for kind in ["bytes", "half", "answer"] {
+        let talking = times.keys().filter(|(there, _)| there == kind).count();
+        assert!(
+            talking + 2 >= steps.len() && times.contains_key(&(kind.into(), LOCK.into())),
+            "{times:?}"
+        );
+    }
+    let mut hits = BTreeMap::new();
+    let mut tally = Tally::default();
+    let enough = |tally: &Tally, hits: &BTreeMap<Boundary, u64>| {
+        tally.kills >= wanted
+            && tally.in_lock >= wanted * IN_LOCK_PERCENT / 100
+            && times.keys().all(|name| hits.contains_key(name))
+    };
+    while !enough(&tally, &hits) {
+        let missed: Vec<_> = times.keys().filter(|name| !hits.contains_key(name)).collect();
+        assert!(tally.kills < wanted * 2 + 200, "{tally:?}: never hit: {missed:?}");
+        one_world(&steps, &times, &mut hits, &mut tally);
+    }
+    assert!(tally.in_act > 0 && tally.applied > 0, "{tally:?}");
+    println!(
+        "{} boundaries by name, each hit; {tally:?} in {:?}",
+        times.len(),
+        began.elapsed()
+    );
+}
