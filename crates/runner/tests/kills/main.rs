@@ -25,6 +25,7 @@ mod disk;
 mod judge;
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use disk::Loss;
@@ -59,6 +60,27 @@ fn runner_under_test() {
     let data = std::env::var_os(DATA).expect("the judge names the folder");
     let boot = std::env::var(BOOT).expect("the judge counts the starts");
     child::work(data.into(), boot.parse().unwrap());
+}
+
+/// Worlds at a time: devices and disks are waited for most of the time.
+const AT_A_TIME: usize = 4;
+
+/// What the kills were, of all worlds.
+#[derive(Debug, Default)]
+struct Book {
+    tally: Tally,
+    /// How often a boundary was aimed at.
+    aims: BTreeMap<Boundary, u64>,
+    /// How often the program died there, and not a moment later.
+    hits: BTreeMap<Boundary, u64>,
+}
+
+impl Book {
+    fn is_enough(&self, wanted: u64, times: &BTreeMap<Boundary, u64>) -> bool {
+        self.tally.kills >= wanted
+            && self.tally.in_lock >= wanted * IN_LOCK_PERCENT / 100
+            && times.keys().all(|name| self.hits.contains_key(name))
+    }
 }
 
 /// What the kills were.
@@ -96,32 +118,37 @@ fn boundaries() -> BTreeMap<Boundary, u64> {
     found
 }
 
-/// Kills a new world's program once in every step, then lets it finish.
-fn one_world(
-    steps: &[String],
-    times: &BTreeMap<Boundary, u64>,
-    hits: &mut BTreeMap<Boundary, u64>,
-    tally: &mut Tally,
-) {
+/// Kills a new world's program in every step, then lets it finish.
+fn one_world(steps: &[String], times: &BTreeMap<Boundary, u64>, book: &Mutex<Book>) {
+    let number = {
+        let tally = &mut book.lock().unwrap().tally;
+        tally.worlds += 1;
+        tally.worlds
+    };
     // Two boards share a journal now and then, so that one is killed while the other is at work.
-    let mut court = Court::new(if tally.worlds % 4 == 3 { 2 } else { 1 });
-    tally.worlds += 1;
+    let mut court = Court::new(if number % 4 == 0 { 2 } else { 1 });
     // Twice in the step that locks: while it is asked, and while it is found out what became of that.
     let locks = steps.iter().filter(|step| *step == LOCK);
     let mut aims: Vec<&String> = steps.iter().chain(locks).collect();
     let place = |step: &str| steps.iter().position(|there| there == step).unwrap();
     aims.sort_by_key(|step| place(step));
     for step in aims {
-        let chance = dice(tally.kills * 31 + tally.worlds);
+        let mut shared = book.lock().unwrap();
+        let chance = dice(shared.tally.starts * 31 + number);
         // Of the step's boundaries the one that was hit least.
         let (aim, count) = times
             .iter()
             .filter(|((_, there), _)| there == step)
-            .min_by_key(|(name, _)| hits.get(*name).copied().unwrap_or(0))
+            .min_by_key(|(name, _)| (shared.hits.get(*name), shared.aims.get(*name)))
             .unwrap();
-        let mut left = 1 + chance / 3 % (count / 2 + 1);
+        // Another world takes another one meanwhile.
+        *shared.aims.entry(aim.clone()).or_default() += 1;
+        let is_hit = shared.hits.contains_key(aim);
+        shared.tally.starts += 1;
+        drop(shared);
+        let mut left = 1 + chance / 3 % count;
         let chances = if step == LOCK { 2 } else { 1 };
-        let after = (chance % 3 < chances).then(|| Duration::from_micros(chance / 7 % 4_000));
+        let after = (is_hit && chance % 3 < chances).then(|| Duration::from_micros(chance / 7 % 4_000));
         let mut hit = None;
         let end = court.start(|at| {
             let is_later = place(&at.1) > place(step);
@@ -132,19 +159,24 @@ fn one_world(
             }
             Word::Go
         });
-        tally.starts += 1;
-        let context = format!("world {}, killed at {hit:?} + {after:?}", tally.worlds);
+        let context = format!("world {number}, killed at {hit:?} + {after:?}");
         court.check(&context);
         if let End::Over { is_pass, told } = end {
             assert!(is_pass || !told.is_empty(), "{context}");
             continue;
         }
         let hit = hit.unwrap();
-        tally.kills += 1;
-        tally.in_lock += u64::from(hit.1 == LOCK);
-        *hits.entry(hit).or_default() += 1;
-        if (chance / 11).is_multiple_of(2) {
-            let loss = court.lose_power(chance / 13);
+        let loss = (chance / 11)
+            .is_multiple_of(2)
+            .then(|| court.lose_power(chance / 13));
+        let mut shared = book.lock().unwrap();
+        shared.tally.kills += 1;
+        shared.tally.in_lock += u64::from(hit.1 == LOCK);
+        if after.is_none() {
+            *shared.hits.entry(hit).or_default() += 1;
+        }
+        let tally = &mut shared.tally;
+        if let Some(loss) = loss {
             *tally.losses.entry(loss).or_default() += 1;
         }
         for board in 0..court.world.board_count() {
@@ -165,10 +197,10 @@ fn one_world(
             };
         }
     }
-    let context = format!("world {} in the end", tally.worlds);
+    let context = format!("world {number} in the end");
     let mut said = Vec::new();
     for _ in 0..MOST_STARTS {
-        tally.starts += 1;
+        book.lock().unwrap().tally.starts += 1;
         match court.start(|_| Word::Go) {
             End::Over { is_pass: true, .. } => {
                 court.check_finished(&context);
@@ -205,18 +237,33 @@ fn nothing_is_lost_and_nothing_is_done_twice() {
             "{times:?}"
         );
     }
-    let mut hits = BTreeMap::new();
-    let mut tally = Tally::default();
-    let enough = |tally: &Tally, hits: &BTreeMap<Boundary, u64>| {
-        tally.kills >= wanted
-            && tally.in_lock >= wanted * IN_LOCK_PERCENT / 100
-            && times.keys().all(|name| hits.contains_key(name))
+    let book = Mutex::new(Book::default());
+    let some_worlds = || {
+        loop {
+            {
+                let book = book.lock().unwrap();
+                if book.is_enough(wanted, &times) {
+                    break;
+                }
+                let missed: Vec<_> = times
+                    .keys()
+                    .filter(|name| !book.hits.contains_key(name))
+                    .collect();
+                assert!(
+                    book.tally.kills < wanted * 2 + 200,
+                    "{:?}: never hit: {missed:?}",
+                    book.tally
+                );
+            }
+            one_world(&steps, &times, &book);
+        }
     };
-    while !enough(&tally, &hits) {
-        let missed: Vec<_> = times.keys().filter(|name| !hits.contains_key(name)).collect();
-        assert!(tally.kills < wanted * 2 + 200, "{tally:?}: never hit: {missed:?}");
-        one_world(&steps, &times, &mut hits, &mut tally);
-    }
+    std::thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(some_worlds);
+        }
+    });
+    let tally = book.into_inner().unwrap().tally;
     assert!(tally.in_act > 0 && tally.applied > 0, "{tally:?}");
     println!(
         "{} boundaries by name, each hit; {tally:?} in {:?}",
