@@ -1,0 +1,840 @@
+//! A bench in which nothing happens by chance: every choice is named, so that every order of choices can be tried.
+//!
+//! The chips are the judges. What the engine says is turned into [`Order`]s, which can be copied: a planted bug may
+//! repeat or alter them, and the product's own permits stay what they are.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{Hash as _, Hasher as _};
+use std::rc::Rc;
+
+use lineside_flow::interlock::{EpochCause, Facts, Look, OnceKey, Reading, Receipt, SessionTag, Verdict};
+use lineside_flow::{Body, Effect, Event, Input, Line, Recipe, Report, Work};
+use lineside_terms::{DeviceId, Epoch, Instant, ManufacturingState, Outcome, RunId, SecurityState};
+
+use crate::bugs::Bug;
+use crate::line_kit::{
+    LOCK, NEW, NO_HISTORY, OLD, device, facts, recipe, resume, serials, shared, slot, stamp, step, told,
+};
+
+/// Time stands still: nothing here depends on it.
+const NOW: u64 = 1_000_000_000;
+
+/// One thing that can happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Everything written so far becomes durable and the engine hears of it.
+    Sync,
+    /// The runner does what is next on this socket, and tells.
+    Work(u8),
+    /// It does so, and something goes wrong.
+    Mishap(u8, Fault),
+    /// A request that lay on the way is followed.
+    Late(u8),
+    /// The boards of two sockets change places.
+    Swap(u8, u8),
+    /// The program dies; so many events more than promised are on the disk.
+    Crash(u8),
+    /// The runner does what is next on this socket, and the program dies before it is told.
+    CrashAtWork(u8),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nobody answers.
+    Silent,
+    /// The step fails, which says something about the device.
+    Fails,
+    /// The step cannot be done: the link is lost.
+    LinkLost,
+    /// The act is refused.
+    Refused,
+    /// The act is done and its answer is lost.
+    AnswerLost,
+    /// The request arrives, and may be followed later.
+    Lingers,
+    /// Something is left over on the device.
+    LeftOver,
+    /// The board is taken out and put back before the runner tells what it did.
+    Replugged,
+}
+
+/// What the engine asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Order {
+    Identify(Epoch),
+    Reset(Epoch),
+    Perform {
+        epoch: Epoch,
+        run: RunId,
+        device: DeviceId,
+        step: usize,
+        attempt: u32,
+    },
+    ReadFacts(Epoch, RunId),
+    Act(Act),
+    NotActed(RunId, OnceKey),
+    Release,
+}
+
+/// What a permit says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Act {
+    pub run: RunId,
+    pub key: OnceKey,
+    pub device: DeviceId,
+    pub from: ManufacturingState,
+    pub epoch: Epoch,
+    pub session: SessionTag,
+    pub writes: u64,
+}
+
+/// An answer that can be altered before the engine hears it.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    Seen(EpochCause),
+    Gone,
+    Identified(Epoch, DeviceId, ManufacturingState),
+    Unresponsive(Epoch),
+    Performed(Epoch, RunId, Outcome, bool),
+    Read(RunId, Box<Facts>),
+    Acted(RunId, OnceKey, Option<Look>),
+}
+
+#[derive(Debug, Hash)]
+struct Chip {
+    number: u8,
+    state: ManufacturingState,
+    applied: u8,
+    pending: bool,
+    /// Something is left over on it that must not be there.
+    is_dirty: bool,
+    connection: u64,
+}
+
+impl Chip {
+    fn restart(&mut self) {
+        self.pending = false;
+        self.connection += 1;
+    }
+}
+
+/// A verified connection to one chip.
+#[derive(Debug, Clone, Copy)]
+struct Link {
+    chip: usize,
+    connection: u64,
+    epoch: Epoch,
+    tag: u64,
+    writes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub orders: VecDeque<Order>,
+    link: Option<Link>,
+    /// Everything that was written about this socket, epochs and numbers left out.
+    history: u64,
+    written: usize,
+    /// The chip in it.
+    chip: usize,
+}
+
+/// What the disk has promised to keep.
+#[derive(Debug, Default)]
+struct Promised {
+    count: usize,
+    started: BTreeMap<(RunId, usize), u32>,
+    passed: BTreeSet<RunId>,
+    intended: BTreeSet<OnceKey>,
+    disproved: BTreeSet<OnceKey>,
+}
+
+pub(crate) struct World {
+    pub line: Line,
+    pub recipe: Rc<Recipe>,
+    pub sockets: Vec<Socket>,
+    chips: Vec<Chip>,
+    pub journal: Vec<Event>,
+    durable: usize,
+    promised: Promised,
+    answered: BTreeMap<Epoch, DeviceId>,
+    /// The steps that devices truly went through, and those they failed, by run.
+    done: BTreeSet<(RunId, usize)>,
+    failed: BTreeSet<RunId>,
+    /// Acts that the engine asked for.
+    pub acts: Vec<OnceKey>,
+    pub boot: u8,
+    tags: u64,
+    pub faults: u8,
+    pub crashes: u8,
+    /// The first promise that was broken.
+    pub violation: Option<String>,
+    pub bug: Option<Bug>,
+    pub memory: crate::bugs::Memory,
+}
+
+impl World {
+    pub(crate) fn new(slots: u8, faults: u8, crashes: u8, bug: Option<Bug>) -> Self {
+        let mut recipe = recipe(1, vec![step("load", Work::Perform), step("lock", LOCK)]);
+        for step in &mut recipe.steps {
+            step.retries = 1;
+        }
+        let mut world = Self {
+            line: resume(1, "", NO_HISTORY).unwrap(),
+            recipe: shared(recipe),
+            sockets: Vec::new(),
+            chips: Vec::new(),
+            journal: Vec::new(),
+            durable: 0,
+            promised: Promised::default(),
+            answered: BTreeMap::new(),
+            done: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            acts: Vec::new(),
+            boot: 0,
+            tags: 0,
+            faults,
+            crashes,
+            violation: None,
+            bug,
+            memory: crate::bugs::Memory::default(),
+        };
+        for n in 0..slots {
+            world.chips.push(Chip {
+                number: n + 1,
+                state: OLD,
+                applied: 0,
+                pending: false,
+                is_dirty: false,
+                connection: 0,
+            });
+            world.sockets.push(Socket {
+                chip: usize::from(n),
+                ..Socket::default()
+            });
+        }
+        world.start();
+        world
+    }
+
+    fn blame(&mut self, what: impl Into<String>) {
+        self.violation.get_or_insert(what.into());
+    }
+
+    fn require(&mut self, is_so: bool, what: &str) {
+        if !is_so {
+            self.blame(what);
+        }
+    }
+
+    fn start(&mut self) {
+        self.boot += 1;
+        for socket in &mut self.sockets {
+            socket.orders.clear();
+            socket.link = None;
+        }
+        self.alter_history();
+        if self.journal.len() < self.durable {
+            self.blame("something acknowledged is lost");
+            self.durable = self.journal.len();
+        }
+        match resume(self.boot, "", &self.journal) {
+            Ok(line) => self.line = line,
+            Err(error) => return self.blame(format!("the history is not legal: {error}")),
+        }
+        let events = self.line.start("0.1.0", "explored", stamp(NOW));
+        self.write(events);
+        let begin = Input::Begin {
+            recipe: Rc::clone(&self.recipe),
+            serials: serials(u8::try_from(self.sockets.len()).unwrap()),
+            expected: None,
+            only: None,
+        };
+        let events = self.line.take(begin, stamp(NOW)).unwrap();
+        self.write(events);
+        for n in 0..self.sockets.len() {
+            self.tell(n, Reply::Seen(EpochCause::Found));
+        }
+        self.orders_after_start();
+    }
+
+    fn write(&mut self, events: Vec<Event>) {
+        for event in self.alter_events(events) {
+            for (n, socket) in (1..).zip(&mut self.sockets) {
+                if event.slot.as_ref().is_none_or(|path| *path == slot(n)) {
+                    socket.history = chained(socket.history, &event);
+                    socket.written += 1;
+                }
+            }
+            self.journal.push(event);
+        }
+    }
+
+    // What can happen
+
+    pub(crate) fn choices(&self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        let sockets = || (0_u8..).zip(&self.sockets);
+        for (n, socket) in sockets() {
+            if !socket.orders.is_empty() {
+                choices.push(Choice::Work(n));
+            }
+            if self.chips[socket.chip].pending {
+                choices.push(Choice::Late(n));
+            }
+        }
+        let unsynced = self.journal.len() - self.durable;
+        if unsynced > 0 {
+            choices.push(Choice::Sync);
+        }
+        if self.faults > 0 {
+            for (n, socket) in sockets() {
+                let of_order: &[Fault] = match socket.orders.front() {
+                    Some(Order::Identify(_)) => &[Fault::Silent, Fault::Replugged],
+                    Some(Order::Reset(_)) => &[Fault::Silent],
+                    Some(Order::Perform { .. }) => &[Fault::Fails, Fault::LinkLost, Fault::Replugged],
+                    Some(Order::ReadFacts(..)) => &[Fault::LeftOver, Fault::LinkLost, Fault::Replugged],
+                    Some(Order::Act(_)) => &[
+                        Fault::Refused,
+                        Fault::AnswerLost,
+                        Fault::Lingers,
+                        Fault::Replugged,
+                    ],
+                    Some(Order::NotActed(..) | Order::Release) | None => &[],
+                };
+                choices.extend(of_order.iter().map(|fault| Choice::Mishap(n, *fault)));
+                choices.extend((0..n).map(|other| Choice::Swap(other, n)));
+            }
+        }
+        if self.crashes > 0 {
+            choices.extend((0..=unsynced).map(|kept| Choice::Crash(u8::try_from(kept).unwrap())));
+            for (n, socket) in sockets() {
+                if matches!(socket.orders.front(), Some(Order::Perform { .. } | Order::Act(_))) {
+                    choices.push(Choice::CrashAtWork(n));
+                }
+            }
+        }
+        choices
+    }
+
+    /// True when nothing more happens by itself.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.durable == self.journal.len() && self.sockets.iter().all(|socket| socket.orders.is_empty())
+    }
+
+    pub(crate) fn happen(&mut self, choice: Choice) {
+        match choice {
+            Choice::Sync => self.sync(),
+            Choice::Work(n) => self.work(usize::from(n), None),
+            Choice::Mishap(n, fault) => {
+                self.faults -= 1;
+                self.work(usize::from(n), Some(fault));
+            }
+            Choice::Late(n) => {
+                let chip = &mut self.chips[self.sockets[usize::from(n)].chip];
+                chip.pending = false;
+                chip.state = NEW;
+                chip.applied += 1;
+            }
+            Choice::Swap(one, other) => {
+                self.faults -= 1;
+                let (one, other) = (usize::from(one), usize::from(other));
+                self.unplug(one);
+                self.unplug(other);
+                let there = self.sockets[one].chip;
+                self.sockets[one].chip = self.sockets[other].chip;
+                self.sockets[other].chip = there;
+                self.tell(one, Reply::Seen(EpochCause::Attached));
+                self.tell(other, Reply::Seen(EpochCause::Attached));
+            }
+            Choice::Crash(kept) => self.crash(usize::from(kept)),
+            Choice::CrashAtWork(n) => {
+                if let Some(order) = self.sockets[usize::from(n)].orders.pop_front() {
+                    let _ = self.carry_out(usize::from(n), order, Some(Fault::AnswerLost));
+                }
+                self.crash(0);
+            }
+        }
+    }
+
+    fn unplug(&mut self, n: usize) {
+        let chip = self.sockets[n].chip;
+        self.chips[chip].restart();
+        self.tell(n, Reply::Gone);
+    }
+
+    fn crash(&mut self, kept: usize) {
+        self.crashes -= 1;
+        self.journal.truncate(self.durable + kept);
+        self.promise();
+        // A failure that was not written down yet is not known any more: the step is done again, and counts anew.
+        let journal = &self.journal;
+        self.failed.retain(|run| {
+            let fails = |event: &Event| {
+                event.run == Some(*run)
+                    && matches!(
+                        event.body,
+                        Body::StepEnded {
+                            outcome: Outcome::Fail,
+                            ..
+                        }
+                    )
+            };
+            journal.iter().any(fails)
+        });
+        for (n, socket) in (1..).zip(&mut self.sockets) {
+            let its = |event: &&Event| event.slot.as_ref().is_none_or(|path| *path == slot(n));
+            socket.history = self.journal.iter().filter(its).fold(0, chained);
+            socket.written = self.journal.iter().filter(its).count();
+        }
+        self.start();
+    }
+
+    fn promise(&mut self) {
+        self.durable = self.journal.len();
+        let Promised {
+            count,
+            started,
+            passed,
+            intended,
+            disproved,
+        } = &mut self.promised;
+        for event in &self.journal[(*count).min(self.durable)..] {
+            match (&event.body, event.run) {
+                (Body::StepStarted { step, attempt, .. }, Some(run)) => {
+                    let index = self.recipe.steps.iter().position(|known| known.id == *step);
+                    started.insert((run, index.unwrap()), *attempt);
+                }
+                (Body::RunEnded { outcome, .. }, Some(run)) if outcome.is_good() => drop(passed.insert(run)),
+                (Body::Intended { intent }, _) => drop(intended.insert(intent.key)),
+                (
+                    Body::Decided {
+                        key,
+                        verdict: Verdict::Disproved,
+                        ..
+                    },
+                    _,
+                ) => drop(disproved.insert(*key)),
+                _ => {}
+            }
+        }
+        *count = self.durable;
+    }
+
+    fn sync(&mut self) {
+        self.promise();
+        self.receipt(self.durable);
+    }
+
+    pub(crate) fn receipt(&mut self, through: usize) {
+        let receipt = Receipt::issued_by_the_journal(through as u64);
+        for effect in self.line.react(&receipt, Instant::from_nanos(NOW)) {
+            let (path, order) = match effect {
+                Effect::Identify { slot, epoch, .. } => (slot, Order::Identify(epoch)),
+                Effect::Reset { slot, epoch } => (slot, Order::Reset(epoch)),
+                Effect::Perform {
+                    slot,
+                    epoch,
+                    run,
+                    device,
+                    step,
+                    attempt,
+                    ..
+                } => (
+                    slot,
+                    Order::Perform {
+                        epoch,
+                        run,
+                        device,
+                        step,
+                        attempt,
+                    },
+                ),
+                Effect::ReadFacts { slot, epoch, run } => (slot, Order::ReadFacts(epoch, run)),
+                Effect::Act { slot, run, permit } => {
+                    let act = Act {
+                        run,
+                        key: *permit.key(),
+                        device: *permit.device(),
+                        from: permit.from(),
+                        epoch: permit.epoch(),
+                        session: permit.session(),
+                        writes: permit.writes(),
+                    };
+                    (slot, Order::Act(act))
+                }
+                Effect::NotActed { slot, run, key, .. } => (slot, Order::NotActed(run, key)),
+                Effect::Release { slot } => (slot, Order::Release),
+                Effect::Stop { .. } => continue,
+            };
+            let n = (0..self.sockets.len())
+                .find(|n| slot(u8::try_from(n + 1).unwrap()) == path)
+                .unwrap();
+            for (n, order) in self.alter_order(n, order) {
+                self.order(n, order);
+            }
+        }
+    }
+
+    /// Every order is judged by what the disk has promised, then given to the runner.
+    pub(crate) fn order(&mut self, n: usize, order: Order) {
+        let current = self.line.epoch(&slot(u8::try_from(n + 1).unwrap()));
+        match &order {
+            Order::Identify(epoch) | Order::Reset(epoch) | Order::ReadFacts(epoch, _) => {
+                self.require(current == Some(*epoch), "an effect of another epoch");
+            }
+            Order::Perform {
+                epoch,
+                run,
+                device,
+                step,
+                attempt,
+            } => {
+                self.require(current == Some(*epoch), "a step of another epoch");
+                let started = self.promised.started.get(&(*run, *step)) == Some(attempt);
+                self.require(started, "a step is done whose start is not durable");
+                let is_answer = self.answered.get(epoch) == Some(device);
+                self.require(is_answer, "a step for a device that did not answer there");
+            }
+            Order::Act(act) => {
+                let key = act.key;
+                self.require(
+                    self.promised.intended.contains(&key),
+                    "an act without a durable intent",
+                );
+                self.require(!self.acts.contains(&key), "one permit is used twice");
+                for generation in 1..key.generation {
+                    let earlier = OnceKey { generation, ..key };
+                    let is_over = self.promised.disproved.contains(&earlier);
+                    self.require(is_over, "an act before the earlier one is disproved");
+                }
+                let is_answer = self.answered.get(&act.epoch) == Some(&act.device);
+                self.require(
+                    is_answer && key.device == act.device,
+                    "an act on a foreign device",
+                );
+                self.acts.push(key);
+            }
+            Order::NotActed(..) | Order::Release => {}
+        }
+        self.sockets[n].orders.push_back(order);
+    }
+
+    // The runner
+
+    fn work(&mut self, n: usize, fault: Option<Fault>) {
+        let Some(order) = self.sockets[n].orders.pop_front() else {
+            return;
+        };
+        let reply = self.carry_out(n, order, fault);
+        if fault == Some(Fault::Replugged) {
+            self.unplug(n);
+            self.tell(n, Reply::Seen(EpochCause::Attached));
+        }
+        if let Some(reply) = reply {
+            self.tell(n, reply);
+        }
+    }
+
+    fn alive(&self, n: usize) -> Option<Link> {
+        let link = self.sockets[n].link?;
+        if self.bug == Some(Bug::SwapUnnoticed) {
+            return Some(Link {
+                chip: self.sockets[n].chip,
+                ..link
+            });
+        }
+        (self.chips[link.chip].connection == link.connection).then_some(link)
+    }
+
+    fn carry_out(&mut self, n: usize, order: Order, fault: Option<Fault>) -> Option<Reply> {
+        let here = self.sockets[n].chip;
+        Some(match order {
+            Order::Identify(epoch) | Order::Reset(epoch) if fault == Some(Fault::Silent) => {
+                self.sockets[n].link = None;
+                Reply::Unresponsive(epoch)
+            }
+            Order::Identify(epoch) => {
+                self.tags += 1;
+                let chip = &self.chips[here];
+                let (connection, tag) = (chip.connection, self.tags);
+                self.sockets[n].link = Some(Link {
+                    chip: here,
+                    connection,
+                    epoch,
+                    tag,
+                    writes: 0,
+                });
+                Reply::Identified(epoch, device(chip.number), chip.state)
+            }
+            Order::Reset(_) => {
+                self.sockets[n].link = None;
+                if self.bug != Some(Bug::ResetLeftOut) {
+                    self.chips[here].restart();
+                }
+                Reply::Seen(EpochCause::Reset)
+            }
+            Order::Perform {
+                epoch,
+                run,
+                device: meant,
+                step,
+                ..
+            } => {
+                let is_cut = fault == Some(Fault::LinkLost);
+                let Some(mut link) = self.alive(n).filter(|_| !is_cut) else {
+                    self.chips[here].connection += 1;
+                    return Some(Reply::Performed(epoch, run, Outcome::Error, true));
+                };
+                let is_its = device(self.chips[link.chip].number) == meant;
+                self.require(is_its, "a write reaches another device");
+                if self.bug == Some(Bug::StepLeftOut) {
+                    return Some(Reply::Performed(epoch, run, Outcome::Pass, false));
+                }
+                link.writes += 1;
+                self.sockets[n].link = Some(link);
+                if fault == Some(Fault::Fails) {
+                    self.failed.insert(run);
+                    return Some(Reply::Performed(epoch, run, Outcome::Fail, false));
+                }
+                self.done.insert((run, step));
+                Reply::Performed(epoch, run, Outcome::Pass, false)
+            }
+            Order::ReadFacts(epoch, run) => {
+                let Some(link) = self.alive(n).filter(|_| fault != Some(Fault::LinkLost)) else {
+                    self.chips[here].connection += 1;
+                    return Some(Reply::Performed(epoch, run, Outcome::Error, true));
+                };
+                let chip = &mut self.chips[link.chip];
+                chip.is_dirty |= fault == Some(Fault::LeftOver);
+                let mut facts = facts(device(chip.number), epoch, chip.state, Instant::from_nanos(NOW));
+                facts.session = SessionTag::from_bytes(u128::from(link.tag).to_le_bytes());
+                facts.writes = link.writes;
+                if chip.is_dirty {
+                    facts.wifi = Reading::Read(vec!["left over".to_owned()]);
+                }
+                Reply::Read(run, Box::new(facts))
+            }
+            Order::Act(act) => Reply::Acted(act.run, act.key, self.act(n, &act, fault)),
+            Order::NotActed(run, key) => Reply::Acted(run, key, None),
+            Order::Release => {
+                self.sockets[n].link = None;
+                return None;
+            }
+        })
+    }
+
+    /// Checks a permit as the one place does that can send an act, and lets the device be the judge.
+    fn act(&mut self, n: usize, act: &Act, fault: Option<Fault>) -> Option<Look> {
+        let link = self.alive(n)?;
+        let chip = &self.chips[link.chip];
+        let is_good = device(chip.number) == act.device
+            && chip.state == act.from
+            && link.epoch == act.epoch
+            && SessionTag::from_bytes(u128::from(link.tag).to_le_bytes()) == act.session
+            && link.writes == act.writes;
+        if !is_good && self.bug != Some(Bug::PermitUnchecked) {
+            return None;
+        }
+        let (is_its, is_free) = (device(chip.number) == act.device, !chip.pending);
+        let (is_first, is_ready) = (chip.applied == 0, !chip.is_dirty);
+        let is_proven = self.done.contains(&(act.run, 0)) && !self.failed.contains(&act.run);
+        self.require(is_its, "an act reaches another device");
+        self.require(
+            is_free,
+            "asked again while an earlier request may still be followed",
+        );
+        self.require(is_first, "asked again after it was applied");
+        self.require(is_ready && is_proven, "an act on a device that is not ready");
+        let chip = &mut self.chips[link.chip];
+        let look = |state| {
+            Some(Look {
+                device: act.device,
+                epoch: link.epoch,
+                cause: EpochCause::LinkLost,
+                state,
+                taken_at: Instant::from_nanos(NOW),
+            })
+        };
+        match fault {
+            Some(Fault::Refused) => look(chip.state),
+            Some(Fault::Lingers) => {
+                chip.pending = true;
+                chip.connection += 1;
+                None
+            }
+            _ => {
+                chip.state = NEW;
+                chip.applied += 1;
+                if fault == Some(Fault::AnswerLost) {
+                    chip.connection += 1;
+                    return None;
+                }
+                look(NEW)
+            }
+        }
+    }
+
+    fn tell(&mut self, n: usize, reply: Reply) {
+        let path = slot(u8::try_from(n + 1).unwrap());
+        let truly = match &reply {
+            Reply::Identified(epoch, device, _) => Some((*epoch, *device)),
+            _ => None,
+        };
+        let Some(reply) = self.alter_reply(n, reply) else {
+            return;
+        };
+        let input = match reply {
+            Reply::Seen(cause) => Input::Seen { slot: path, cause },
+            Reply::Gone => Input::Gone { slot: path },
+            Reply::Identified(epoch, device, state) => Input::Identified {
+                slot: path,
+                epoch,
+                device,
+                state,
+                security: SecurityState::Secure,
+                read_at: Instant::from_nanos(NOW),
+            },
+            Reply::Unresponsive(epoch) => Input::Unresponsive {
+                slot: path,
+                epoch,
+                error: told("board.silent"),
+            },
+            Reply::Performed(epoch, run, outcome, is_link_over) => {
+                let report = match outcome {
+                    Outcome::Pass => Report {
+                        is_link_over,
+                        ..Report::passed()
+                    },
+                    _ => Report::failed(outcome, told("step.failed"), is_link_over),
+                };
+                Input::Performed {
+                    slot: path,
+                    epoch,
+                    run,
+                    report,
+                }
+            }
+            Reply::Read(run, facts) => Input::Read {
+                slot: path,
+                run,
+                facts,
+            },
+            Reply::Acted(run, key, look) => Input::Acted {
+                slot: path,
+                run,
+                key,
+                look,
+                error: Some(told("device.no-answer")),
+            },
+        };
+        if let Ok(events) = self.line.take(input, stamp(NOW)) {
+            self.answered.extend(truly);
+            self.write(events);
+        }
+        if self.bug == Some(Bug::ReceiptAhead) {
+            self.receipt(self.journal.len());
+        }
+    }
+
+    // What must be so
+
+    pub(crate) fn check(&mut self) {
+        let picture = self.line.picture();
+        for there in &picture.slots {
+            if !self.shows_pass(there) {
+                continue;
+            }
+            let is_kept = there.run.is_some_and(|run| self.promised.passed.contains(&run));
+            self.require(is_kept, "a pass is shown that is not recorded");
+            let chip = self
+                .chips
+                .iter()
+                .find(|chip| Some(device(chip.number)) == there.device);
+            if let Some(chip) = chip {
+                let is_locked = (chip.state, chip.applied) == (NEW, 1);
+                self.require(is_locked, "a pass for a device that is not locked");
+            }
+        }
+        if self.is_quiet() && !picture.is_settled() {
+            self.blame("it hangs");
+        }
+        for chip in 0..self.chips.len() {
+            self.require(self.chips[chip].applied <= 1, "it was applied twice");
+        }
+    }
+
+    /// What tells one state from another. Histories that differ only in how the events of different sockets lie
+    /// between each other are one state; so are, while boards are where they began, sockets that changed their roles.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut is_home = true;
+        let mut parts: Vec<u64> = Vec::new();
+        for (n, socket) in self.sockets.iter().enumerate() {
+            is_home &= socket.chip == n;
+            let chip = &self.chips[socket.chip];
+            let link = socket
+                .link
+                .filter(|link| self.chips[link.chip].connection == link.connection);
+            let durable = self.journal[..self.durable]
+                .iter()
+                .filter(|event| event.slot.as_ref() == Some(&slot(u8::try_from(n + 1).unwrap())));
+            let mut hasher = DefaultHasher::new();
+            (
+                socket.history,
+                socket.written,
+                durable.count(),
+                socket.orders.len(),
+            )
+                .hash(&mut hasher);
+            (chip.state, chip.applied, chip.pending, chip.is_dirty).hash(&mut hasher);
+            let path = slot(u8::try_from(n + 1).unwrap());
+            let is_of_now = link.map(|link| (Some(link.epoch) == self.line.epoch(&path), link.writes));
+            is_of_now.hash(&mut hasher);
+            for order in &socket.orders {
+                std::mem::discriminant(order).hash(&mut hasher);
+            }
+            parts.push(hasher.finish());
+        }
+        if is_home && self.bug.is_none() {
+            parts.sort_unstable();
+        } else {
+            self.sockets
+                .iter()
+                .for_each(|socket| parts.push(socket.chip as u64));
+        }
+        let mut hasher = DefaultHasher::new();
+        (
+            parts,
+            self.faults,
+            self.crashes,
+            self.durable == self.journal.len(),
+        )
+            .hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+fn chained(before: u64, event: &Event) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    before.hash(&mut hasher);
+    event.body.kind().hash(&mut hasher);
+    match &event.body {
+        Body::BoardSeen { cause, .. } => (*cause as u8).hash(&mut hasher),
+        Body::Identified { state, .. } => (event.device, state).hash(&mut hasher),
+        Body::StepStarted { step, attempt, .. } => (step, attempt).hash(&mut hasher),
+        Body::StepEnded {
+            step,
+            attempt,
+            outcome,
+            ..
+        } => (step, attempt, outcome).hash(&mut hasher),
+        Body::Judged { outcome, .. } | Body::RunEnded { outcome, .. } => outcome.hash(&mut hasher),
+        Body::Intended { intent } => intent.key.generation.hash(&mut hasher),
+        Body::Decided { key, verdict, .. } => (key.generation, *verdict as u8).hash(&mut hasher),
+        Body::Held { error, .. } | Body::RunInterrupted { error } => error.code.hash(&mut hasher),
+        Body::RunStarted { attempt, .. } => (event.device, attempt).hash(&mut hasher),
+        _ => {}
+    }
+    hasher.finish()
+}
