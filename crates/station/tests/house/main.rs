@@ -13,6 +13,7 @@ mod fuzz;
 mod generated;
 mod layering;
 mod metadata;
+mod promises;
 mod purity;
 mod reference;
 mod source;
