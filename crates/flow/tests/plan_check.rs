@@ -19,6 +19,9 @@ fn errors(text: &Text, given: &Given) -> BTreeSet<&'static str> {
     codes(&findings)
 }
 
+/// A step that writes the OS.
+const UPDATE: &str = "id = \"update\"\ndo = \"update-os\"\nimages = \"sets/24.06\"";
+
 /// The plan, and all codes that it must be refused with: no fewer and no more.
 #[test]
 fn every_impossible_plan_is_refused_for_its_own_reason() {
@@ -193,6 +196,21 @@ fn every_impossible_plan_is_refused_for_its_own_reason() {
                     "id = \"again\"\ndo = \"wifi-test\"\nssid = \"lineside-test\"\nsecurity = \"open\"",
                 ),
             &["plan.wifi-stored-twice"],
+        ),
+        // Writing the OS.
+        (
+            sample().before("board-config", &format!("{UPDATE}\nneeds = [\"os\"]")),
+            &["plan.os-version-before-update"],
+        ),
+        (
+            sample().without("os").before("test-application", UPDATE),
+            &["plan.update-os-late", "plan.image-not-loaded"],
+        ),
+        (
+            sample()
+                .before("os", UPDATE)
+                .before("os", &UPDATE.replace("update\"", "again\"")),
+            &["plan.update-os-twice"],
         ),
         // Locking.
         (sample().without("ready"), &["plan.no-ready-check"]),
@@ -537,4 +555,30 @@ proptest! {
 #[test]
 fn the_sample_needs_no_warning() {
     assert_eq!(check(&parse(SAMPLE).unwrap(), &given()), []);
+}
+
+#[test]
+fn a_recovery_set_must_hold_an_os_of_the_plan() {
+    let plan = Text::sample().before("os", UPDATE).plan();
+    assert_eq!(codes(&check(&plan, &given())), BTreeSet::new());
+    for (os, code) in [
+        (Some("22.09"), "plan.image-set-os"),
+        (None, "plan.image-set-unnamed"),
+    ] {
+        let mut given = given();
+        let os = os.map(str::to_owned);
+        given.sets.values_mut().for_each(|fact| fact.os.clone_from(&os));
+        let findings = check(&plan, &given);
+        assert_eq!(codes(&findings), BTreeSet::from([code]), "{findings:#?}");
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Error));
+    }
+    let mut given = given();
+    given.sets.clear();
+    let findings = check(&plan, &given);
+    assert_eq!(codes(&findings), BTreeSet::from(["plan.image-set-unread"]));
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.severity == Severity::Warning)
+    );
 }

@@ -25,6 +25,7 @@ use lineside_terms::{DeviceId, SlotPath, Told, UnitSerial};
 
 use crate::error::RunnerError;
 use crate::gate::{self, Gate, News, Pass, Tally};
+use crate::leave::{Ask, Erasures, Leave};
 use crate::place::Place;
 use crate::program::{Program, Serials};
 use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
@@ -213,6 +214,7 @@ pub async fn run_behind(
         entropy: RefCell::new(entropy),
         holder,
         patience,
+        leave: Leave::default(),
     });
     pending.extend(line.take(tray.begin(), wall.stamp()).unwrap_or_default());
     let mut shell = Shell {
@@ -222,6 +224,7 @@ pub async fn run_behind(
         slots: BTreeMap::new(),
         workers: FuturesUnordered::new(),
         inputs: Inputs::default(),
+        erasures: Erasures::default(),
         watch: Some(watch),
         known: boards.iter().map(|board| board.slot.clone()).collect(),
         undurable: VecDeque::new(),
@@ -286,6 +289,7 @@ struct Shell {
     slots: BTreeMap<SlotPath, Desk>,
     workers: FuturesUnordered<Working<'static>>,
     inputs: Inputs,
+    erasures: Erasures,
     watch: Option<Watch>,
     /// Boards that the first listing has told already: the watch begins with them again.
     known: std::collections::BTreeSet<SlotPath>,
@@ -325,6 +329,7 @@ impl Shell {
             is_busy |= self.follow_store(cx, store, notice);
             // Workers never end; polling them moves bytes and fills the inputs.
             while let Poll::Ready(Some(())) = self.workers.poll_next_unpin(cx) {}
+            is_busy |= self.follow_asks(store);
             let inputs = std::mem::take(&mut *self.inputs.0.borrow_mut());
             is_busy |= !inputs.is_empty();
             for input in inputs {
@@ -375,6 +380,32 @@ impl Shell {
             }
             Err(Refusal::StoreDown) => {}
         }
+    }
+
+    /// What slots ask in the middle of a step. It comes before what they report at its end.
+    fn follow_asks(&mut self, store: &mut dyn Store) -> bool {
+        let asks = self.common.leave.take();
+        let is_busy = !asks.is_empty();
+        for ask in asks {
+            match ask {
+                Ask::Erase(wanted, answer) => {
+                    let (stamp, protected) = (self.wall.stamp(), self.common.program.protected());
+                    let events = self
+                        .erasures
+                        .begin(&mut self.line, protected, *wanted, answer, stamp);
+                    self.write(events, store);
+                }
+                Ask::Ended(input) => {
+                    self.erasures.ended(&input);
+                    self.input(*input, store);
+                }
+                Ask::IsNeeded(answer) => {
+                    // Nobody hears it when the step was given up meanwhile.
+                    let _ = answer.send(self.line.needing_recovery().next().is_some());
+                }
+            }
+        }
+        is_busy
     }
 
     fn write(&mut self, events: Vec<Event>, store: &mut dyn Store) {
@@ -470,6 +501,7 @@ impl Shell {
                 Poll::Pending => break,
                 Poll::Ready(Ok(receipt)) => self.durable(&receipt, notice),
                 Poll::Ready(Err(error)) => {
+                    self.erasures.failed(&error);
                     self.store_error = Some(error);
                     self.input(Input::StoreFailed, store);
                 }
@@ -487,6 +519,7 @@ impl Shell {
             .take_while(|event| event.sequence <= receipt.through())
             .count();
         let durable: Vec<Event> = self.undurable.drain(..count).collect();
+        self.erasures.durable(receipt);
         let effects = self.line.react(receipt, self.wall.clock().now());
         if let Some(gate) = &mut self.gate {
             durable.iter().for_each(|event| gate.durable(event, &self.line));

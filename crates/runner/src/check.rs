@@ -12,6 +12,7 @@ use lineside_terms::{Explain, Told};
 use serde::Serialize;
 
 use crate::error::RunnerError;
+use crate::os_update;
 use crate::program::{self, Folder, Supplies};
 
 /// A finding and where in the file it is.
@@ -42,6 +43,7 @@ pub fn check(
     let releases =
         program::read(&list, Some("os.list")).and_then(|bytes| program::releases_of(&list, &bytes));
     let releases = noted(releases, "os.list", &mut found);
+    let list_bytes = program::read(&list, None).unwrap_or_default();
     let (mut images, mut unfit) = (BTreeMap::new(), Vec::new());
     for (name, image) in &plan.images {
         let place = format!("images.{name}");
@@ -55,15 +57,26 @@ pub fn check(
         let protected = program::protected_of(&folder.path(file.as_str()));
         noted(protected, "protected", &mut found);
     }
+    let mut sets = BTreeMap::new();
     for step in &plan.steps {
+        if let Action::UpdateOs(update) = &step.action {
+            let place = format!("steps.{}.images", step.id);
+            match noted(os_update::load_set(update, &folder, trust), &place, &mut found) {
+                Some(set) => _ = sets.insert(step.id.clone(), os_update::set_fact(&set, &list_bytes)),
+                None => unfit.push(place),
+            }
+        }
         if let Action::WifiTest(test) = &step.action {
             let psk = program::psk_of(step.id.as_str(), test, &folder);
             noted(psk, &format!("steps.{}", step.id), &mut found);
         }
     }
-    let checked = plan::check(&plan, &program::given(images, releases.as_deref()));
-    // That an image could not be read was said already, with the reason.
-    let is_new = |finding: &Finding| finding.code != plan::IMAGE_UNREAD || !unfit.contains(&finding.place);
+    let checked = plan::check(&plan, &program::given(images, sets, releases.as_deref()));
+    // What could not be read was said already, with the reason.
+    let is_new = |finding: &Finding| {
+        let is_unread = [plan::IMAGE_UNREAD, plan::SET_UNREAD].contains(&finding.code);
+        !is_unread || !unfit.contains(&finding.place)
+    };
     found.extend(checked.into_iter().filter(is_new));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(found

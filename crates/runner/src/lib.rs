@@ -7,6 +7,8 @@
 //! | [`Place`] | the station: what a batch and a recovery have in common |
 //! | [`batch`] | the async shell of the engine: one batch of boards through one program |
 //! | [`gate`] | who may start, and when |
+//! | `os_update` | the recovery sets that a plan's `update-os` steps write |
+//! | `leave` | what a slot asks the journal in the middle of a step: leave to erase its device |
 //! | `slot` | one socket: its lease, its connection, one thing at a time |
 //! | `actions` | one file per kind of step |
 //! | [`survey`] | looking at boards without a plan: who is there, is it ready |
@@ -31,6 +33,8 @@ mod check;
 mod error;
 pub mod gate;
 pub mod image_sets;
+mod leave;
+mod os_update;
 mod place;
 pub mod program;
 pub mod recover;

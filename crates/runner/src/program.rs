@@ -8,7 +8,9 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use lineside_flow::interlock::{OsRelease, Pair, Protected, Verb};
-use lineside_flow::plan::{self, Action, Given, ImageFact, ImageSource, Name, Plan, Severity, WifiTest};
+use lineside_flow::plan::{
+    self, Action, Given, ImageFact, ImageSource, Name, Plan, SetFact, Severity, WifiTest,
+};
 use lineside_flow::{Recipe, RecipeStep, Work};
 use lineside_image::{
     ApplicationSource, BoardConfigSource, Capabilities, OsList, Package, Signer, TemporaryFlags, TrustList,
@@ -16,11 +18,12 @@ use lineside_image::{
 };
 use lineside_protocol::rest::{Secret, assume};
 use lineside_terms::{
-    ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, UnitSerial,
+    ComponentId, Digest, Effect, ImageId, ImageType, ManufacturingState, SlotPath, StepId, UnitSerial,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::error::RunnerError;
+use crate::os_update::{self, OsUpdate};
 
 /// What a simulated bench supplies, so that sample plans can be packed and signed on the spot.
 pub struct Supplies {
@@ -72,11 +75,12 @@ pub struct Program {
     recipe: Rc<Recipe>,
     images: BTreeMap<Name, LoadedImage>,
     psks: BTreeMap<usize, Secret>,
+    os_updates: BTreeMap<usize, OsUpdate>,
     protected: Protected,
 }
 
 /// How a text may begin that was written on Windows; it means nothing.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub(crate) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// When packages that are packed on the spot were built: a fixed time, so that the same tree gives the same bytes.
 const PACKED_AT: u64 = 1_767_225_600;
@@ -126,11 +130,16 @@ impl Program {
                 psks.insert(index, psk);
             }
         }
+        let sets = os_update::load_all(&plan, folder, trust, &list_bytes)?;
+        for (index, (set, _)) in &sets {
+            digests.insert(format!("steps.{}.images", plan.steps[*index].id), set.digest());
+        }
+        let set_facts = os_update::facts(&plan, &sets);
         let facts: BTreeMap<Name, ImageFact> = images
             .iter()
             .map(|(name, image)| (name.clone(), fact_of(image)))
             .collect();
-        let findings = plan::check(&plan, &given(facts.clone(), Some(&releases)));
+        let findings = plan::check(&plan, &given(facts.clone(), set_facts, Some(&releases)));
         let errors: Vec<String> = findings
             .iter()
             .filter(|finding| finding.severity == Severity::Error)
@@ -140,11 +149,13 @@ impl Program {
             return Err(RunnerError::Findings { findings: errors });
         }
         let recipe = Rc::new(recipe_of(&plan, &facts, releases, &digests));
+        let os_updates = os_update::updates(&plan, sets);
         Ok(Self {
             plan,
             recipe,
             images,
             psks,
+            os_updates,
             protected,
         })
     }
@@ -191,6 +202,16 @@ impl Program {
         others.map(|(_, image)| image.component).collect()
     }
 
+    /// What an `update-os` step writes.
+    pub(crate) fn os_update(&self, step: usize) -> Option<&OsUpdate> {
+        self.os_updates.get(&step)
+    }
+
+    /// What the plan's `update-os` step writes, if it has one.
+    pub(crate) fn first_os_update(&self) -> Option<&OsUpdate> {
+        self.os_updates.values().next()
+    }
+
     /// The pre-shared key of a Wi-Fi step.
     pub(crate) fn psk(&self, step: usize) -> Option<&Secret> {
         self.psks.get(&step)
@@ -231,9 +252,14 @@ pub fn read_protected(path: &Path) -> Result<Protected, RunnerError> {
 }
 
 /// What checking a plan is given.
-pub(crate) fn given(images: BTreeMap<Name, ImageFact>, releases: Option<&[OsRelease]>) -> Given {
+pub(crate) fn given(
+    images: BTreeMap<Name, ImageFact>,
+    sets: BTreeMap<StepId, SetFact>,
+    releases: Option<&[OsRelease]>,
+) -> Given {
     Given {
         images,
+        sets,
         releases: releases.map(|releases| releases.iter().map(|release| release.name.clone()).collect()),
         room: None,
     }
@@ -644,6 +670,7 @@ fn recipe_of(
 /// A step in a few words.
 fn label(action: &Action) -> String {
     match action {
+        Action::UpdateOs(_) => "update OS".to_owned(),
         Action::LoadImage(load) => format!("load {}", load.image),
         Action::RemoveImage(remove) => format!("remove {}", remove.image),
         Action::WifiTest(test) => format!("wi-fi {}", test.ssid),

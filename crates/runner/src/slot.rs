@@ -19,10 +19,13 @@ use lineside_device::{
 use lineside_flow::interlock::{EpochCause, Look, OnceKey, Permit};
 use lineside_flow::{Input, Report};
 use lineside_link::{Bench, Board, Clock, Line, LinkError, Port};
-use lineside_terms::{DeviceId, Epoch, Explain, Instant, Outcome, RunId, SlotPath, Told};
+use lineside_terms::{
+    DeviceId, Epoch, Explain, Instant, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, Told,
+};
 
 use crate::actions::{self, At, Trouble};
 use crate::error::UnitFault;
+use crate::leave::Leave;
 use crate::program::Program;
 use crate::wall::WallClock;
 
@@ -138,6 +141,8 @@ pub(crate) struct Common {
     pub(crate) entropy: RefCell<Entropy>,
     pub(crate) holder: String,
     pub(crate) patience: Patience,
+    /// The way to the journal for steps that erase.
+    pub(crate) leave: Leave,
 }
 
 /// How long devices are waited for.
@@ -216,6 +221,11 @@ impl Hands {
 
     /// Resets the chip by its line and waits until it answers again.
     pub(crate) async fn reset_and_reconnect(&mut self) -> Result<(), DeviceError> {
+        self.reset_and_reconnect_within(self.boot_ceiling).await
+    }
+
+    /// The same with another limit for the boot.
+    pub(crate) async fn reset_and_reconnect_within(&mut self, ceiling: Duration) -> Result<(), DeviceError> {
         let mut session = match std::mem::replace(&mut self.link, Link::None) {
             Link::Verified(verified) => verified.release().await,
             Link::Session(session) => session,
@@ -224,7 +234,17 @@ impl Hands {
         let reset_at = boot::reset(&mut *self.board, &mut session).await;
         self.link = Link::Session(session);
         let reset_at = reset_at?;
-        self.connect(Some(reset_at), self.boot_ceiling).await
+        self.connect(Some(reset_at), ceiling).await
+    }
+
+    /// The bare board, after a goodbye on its connection; whatever is done with it, the connection has to be made anew.
+    pub(crate) async fn board(&mut self) -> (&mut dyn Board, Clock) {
+        if let Link::Verified(_) = self.link
+            && let Link::Verified(verified) = std::mem::replace(&mut self.link, Link::None)
+        {
+            self.link = Link::Session(verified.release().await);
+        }
+        (&mut *self.board, self.clock.clone())
     }
 
     fn open_session_again(&mut self) -> Result<Session, DeviceError> {
@@ -249,6 +269,9 @@ impl Hands {
         }
     }
 }
+
+/// Who answers, its states, and when that was read.
+type Identity = (DeviceId, ManufacturingState, SecurityState, Instant);
 
 /// One socket at work.
 pub(crate) struct Slot {
@@ -354,26 +377,17 @@ impl Slot {
     }
 
     async fn identify(&self, hands: &mut Option<Hands>, epoch: Epoch, cause: EpochCause) -> Input {
-        let ceiling = match cause {
-            EpochCause::Found => self.common.patience.found,
-            _ => self.common.patience.boot,
-        };
-        let identified = {
-            let identify = async {
-                let hands = self.take(hands, epoch).await?;
-                let restarted_at = hands.restarted_at.take();
-                hands.connect(restarted_at, ceiling).await?;
-                let read_at = hands.now();
-                let device = hands.verified().ok_or(DeviceError::Link(LinkError::Departed))?;
-                let state = device.manufacturing_state().await?;
-                Ok((*device.id(), state, device.security(), read_at))
-            };
-            let stopped = self.stop.asked();
-            match select(pin!(identify), pin!(stopped)).await {
-                Either::Left((identified, _)) => identified.map_err(|error| told(&error)),
-                Either::Right(_) => Err(Told::from(UnitFault::Stopped)),
+        let mut identified = self.try_to_identify(hands, epoch, cause).await;
+        if identified.is_err()
+            && let Some(hands) = hands.as_mut()
+        {
+            match actions::update_os::rescue(hands, &self.common, &self.path, &self.stop).await {
+                // It needed recovery and was recovered: it is a device like any other now.
+                Some(Ok(())) => identified = self.read_identity(hands).await.map_err(|error| told(&error)),
+                Some(Err(error)) => identified = Err(error),
+                None => {}
             }
-        };
+        }
         match identified {
             Ok((device, state, security, read_at)) => Input::Identified {
                 slot: self.path.clone(),
@@ -392,6 +406,36 @@ impl Slot {
                 }
             }
         }
+    }
+
+    async fn try_to_identify(
+        &self,
+        hands: &mut Option<Hands>,
+        epoch: Epoch,
+        cause: EpochCause,
+    ) -> Result<Identity, Told> {
+        let ceiling = match cause {
+            EpochCause::Found => self.common.patience.found,
+            _ => self.common.patience.boot,
+        };
+        let identify = async {
+            let hands = self.take(hands, epoch).await?;
+            let restarted_at = hands.restarted_at.take();
+            hands.connect(restarted_at, ceiling).await?;
+            self.read_identity(hands).await
+        };
+        let stopped = self.stop.asked();
+        match select(pin!(identify), pin!(stopped)).await {
+            Either::Left((identified, _)) => identified.map_err(|error| told(&error)),
+            Either::Right(_) => Err(Told::from(UnitFault::Stopped)),
+        }
+    }
+
+    async fn read_identity(&self, hands: &mut Hands) -> Result<Identity, DeviceError> {
+        let read_at = hands.now();
+        let device = hands.verified().ok_or(DeviceError::Link(LinkError::Departed))?;
+        let state = device.manufacturing_state().await?;
+        Ok((*device.id(), state, device.security(), read_at))
     }
 
     /// Begins a clean epoch.
@@ -448,6 +492,8 @@ impl Slot {
         let done = {
             let at = At {
                 hands: &mut *hands,
+                path: &self.path,
+                common: &self.common,
                 program: &self.common.program,
                 step,
                 stop: &self.stop,

@@ -18,6 +18,8 @@ use super::words::{EnvName, FileRef, Name, Period, Ssid};
 pub enum Action {
     /// Reads the OS version, or finds it by the images that the device holds, and compares it with the plan's.
     OsVersion(OsVersion),
+    /// Writes the OS anew by recovery, with everything else on the device erased.
+    UpdateOs(UpdateOs),
     /// Loads one image.
     LoadImage(LoadImage),
     /// Asks a loaded application for measurements that are made for this run.
@@ -40,6 +42,41 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OsVersion {}
+
+/// Parameters of `update-os`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UpdateOs {
+    /// The recovery set: its folder, or the ZIP of it. It must hold one of the plan's OS versions.
+    pub images: FileRef,
+    /// When the OS is written. Default `os-differs`.
+    #[serde(default)]
+    pub when: UpdateWhen,
+    /// How long the device may take to boot afterwards; then its fate is unknown. Default 10m.
+    #[serde(default = "UpdateOs::boot_timeout")]
+    pub boot_timeout: Period,
+    /// Stay at 115 200 baud, for wiring that does not carry 3 Mbaud. Default `false`.
+    #[serde(default)]
+    pub low_speed: bool,
+}
+
+/// When `update-os` writes the OS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpdateWhen {
+    /// Only when the device does not run the OS that the set holds.
+    #[default]
+    OsDiffers,
+    /// On every device, whatever it runs.
+    Always,
+}
+
+impl UpdateOs {
+    /// The vendor's tool waits for eight minutes at most (`chip-to-pc-and-recovery.md` 4.4).
+    const fn boot_timeout() -> Period {
+        Period::from_secs(600)
+    }
+}
 
 /// Parameters of `load-image`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -202,6 +239,8 @@ fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Err
 pub enum Kind {
     /// See [`Action::OsVersion`].
     OsVersion,
+    /// See [`Action::UpdateOs`].
+    UpdateOs,
     /// See [`Action::LoadImage`].
     LoadImage,
     /// See [`Action::FunctionalTest`].
@@ -222,7 +261,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of a device's way.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::UpdateOs,
         Self::OsVersion,
         Self::LoadImage,
         Self::FunctionalTest,
@@ -238,6 +278,7 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OsVersion => "os-version",
+            Self::UpdateOs => "update-os",
             Self::LoadImage => "load-image",
             Self::FunctionalTest => "functional-test",
             Self::RemoveImage => "remove-image",
@@ -258,7 +299,7 @@ impl Kind {
     pub const fn effect(self) -> Effect {
         match self {
             Self::OsVersion | Self::FunctionalTest | Self::ReadyCheck => Effect::Reads,
-            Self::LoadImage | Self::RemoveImage | Self::WifiTest => Effect::LookFirst,
+            Self::UpdateOs | Self::LoadImage | Self::RemoveImage | Self::WifiTest => Effect::LookFirst,
             Self::Restart | Self::FinalLook => Effect::Repeatable,
             Self::SetState => Effect::Irreversible,
         }
@@ -270,6 +311,7 @@ impl Kind {
         match self {
             Self::OsVersion | Self::FunctionalTest | Self::ReadyCheck => &[],
             Self::LoadImage | Self::RemoveImage | Self::WifiTest | Self::SetState => &[Voided::ReadyProof],
+            Self::UpdateOs => &[Voided::ReadyProof, Voided::Connection, Voided::Software],
             Self::Restart | Self::FinalLook => &[Voided::ReadyProof, Voided::Connection],
         }
     }
@@ -278,6 +320,7 @@ impl Kind {
     pub const fn needs(self) -> &'static [Need] {
         match self {
             Self::OsVersion | Self::FinalLook => &[],
+            Self::UpdateOs => &[Need::Unlocked, Need::RecoveryLines],
             Self::LoadImage => &[Need::Unlocked, Need::TrustedImage],
             Self::FunctionalTest => &[Need::Unlocked, Need::ResidentImage],
             Self::RemoveImage | Self::Restart => &[Need::Unlocked],
@@ -302,6 +345,8 @@ pub enum Voided {
     ReadyProof,
     /// The verified connection, and with it the epoch.
     Connection,
+    /// All software and settings on the device.
+    Software,
 }
 
 impl fmt::Display for Voided {
@@ -309,6 +354,7 @@ impl fmt::Display for Voided {
         f.pad(match self {
             Self::ReadyProof => "an earlier ready-to-ship proof",
             Self::Connection => "the connection",
+            Self::Software => "everything that is on the device but its identity and state",
         })
     }
 }
@@ -323,6 +369,8 @@ pub enum Need {
     TrustedImage,
     /// The image has been loaded and is still there.
     ResidentImage,
+    /// Reset and strap on the board, and its recovery UART.
+    RecoveryLines,
     /// An access point in reach.
     AccessPoint,
     /// A ready-to-ship proof that nothing has voided.
@@ -335,6 +383,7 @@ impl fmt::Display for Need {
             Self::Unlocked => "a device that is not locked",
             Self::TrustedImage => "a production-signed image",
             Self::ResidentImage => "the image to be on the device",
+            Self::RecoveryLines => "reset, recovery strap and recovery UART of the board",
             Self::AccessPoint => "an access point in reach",
             Self::ReadyProof => "a ready-to-ship proof that nothing has voided since",
         })
@@ -346,6 +395,7 @@ impl Action {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::OsVersion(_) => Kind::OsVersion,
+            Self::UpdateOs(_) => Kind::UpdateOs,
             Self::LoadImage(_) => Kind::LoadImage,
             Self::FunctionalTest(_) => Kind::FunctionalTest,
             Self::RemoveImage(_) => Kind::RemoveImage,
@@ -386,6 +436,7 @@ impl Action {
     pub const fn default_timeout(&self) -> Period {
         match self {
             Self::OsVersion(_) => OS_VERSION_TIMEOUT,
+            Self::UpdateOs(update) => update.boot_timeout.and(WRITE_OS_TIMEOUT),
             Self::LoadImage(_) => LOAD_TIMEOUT,
             Self::FunctionalTest(_) => FUNCTIONAL_TEST_TIMEOUT,
             Self::RemoveImage(_) => REMOVE_TIMEOUT,
@@ -400,6 +451,9 @@ impl Action {
 
 /// Two requests, each of which the vendor's client gives 15 s (`device-rest-api.md` 3.9).
 const OS_VERSION_TIMEOUT: Period = Period::from_secs(30);
+/// A set of 5.4 MB takes about 26 s at 3 Mbaud and ten minutes at 115 200 baud, the erase about 20 s
+/// (`chip-to-pc-and-recovery.md` 7.3); it is entered twice at most, and a busy PC takes its time.
+const WRITE_OS_TIMEOUT: Period = Period::from_secs(1800);
 /// A megabyte takes about 12 s at 921 600 baud; then the device checks, installs and, for a board configuration,
 /// restarts (`device-rest-api.md` 3.3), for which several seconds are given (3.9). The rest is for a busy hub.
 const LOAD_TIMEOUT: Period = Period::from_secs(120);

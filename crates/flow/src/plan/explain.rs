@@ -5,7 +5,7 @@ use std::fmt;
 use lineside_terms::{Effect, StepId};
 use serde::Serialize;
 
-use super::{Action, ImageSource, Kind, Plan, Product, RfPolicy, Role, Step, WifiSecurity};
+use super::{Action, ImageSource, Kind, Plan, Product, RfPolicy, Role, Step, UpdateWhen, WifiSecurity};
 
 /// What a plan will do. `Display` is the text for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -192,6 +192,20 @@ fn does(plan: &Plan, action: &Action) -> Vec<String> {
             "Reads the OS version, or finds it by the images that the device holds; it must be {}.",
             alternatives(&plan.os.versions)
         )],
+        Action::UpdateOs(update) => {
+            let when = match update.when {
+                UpdateWhen::OsDiffers => "Unless the device runs it already, writes the OS of",
+                UpdateWhen::Always => "Writes the OS of",
+            };
+            let speed = if update.low_speed { ", at 115 200 baud" } else { "" };
+            vec![
+                format!(
+                    "{when} the recovery set `{}` anew{speed}; everything else on the device is erased.",
+                    update.images
+                ),
+                format!("Then the device has {} to boot.", update.boot_timeout),
+            ]
+        }
         Action::LoadImage(load) => vec![format!(
             "Loads `{}`; an application starts by itself.",
             load.image

@@ -24,10 +24,10 @@ use serde::{Deserialize, Serialize};
 
 pub use action::{
     Action, FinalLook, FunctionalTest, Kind, LoadImage, Need, OsVersion, ReadyCheck, RemoveImage, Restart,
-    SetState, Voided, WifiSecurity, WifiTest,
+    SetState, UpdateOs, UpdateWhen, Voided, WifiSecurity, WifiTest,
 };
 pub use canonical::{canonical, hash};
-pub use check::{Finding, Given, IMAGE_UNREAD, ImageFact, Severity, check};
+pub use check::{Finding, Given, IMAGE_UNREAD, ImageFact, SET_UNREAD, SetFact, Severity, check};
 pub use error::{PlanError, Position};
 pub use explain::{ExplainedStep, Explanation, explain};
 pub use limit::Limit;

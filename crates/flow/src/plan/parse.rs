@@ -221,6 +221,7 @@ impl<'a> Reader<'a> {
         let parameters = Spanned::new(span, parameters);
         let action = match keys.kind {
             Kind::OsVersion => Action::OsVersion(self.read(parameters, &STEP_KEYS)?),
+            Kind::UpdateOs => Action::UpdateOs(self.read(parameters, &STEP_KEYS)?),
             Kind::LoadImage => Action::LoadImage(self.read(parameters, &STEP_KEYS)?),
             Kind::FunctionalTest => {
                 let test: FunctionalTest = self.read(parameters, &STEP_KEYS)?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Plan;
 use super::action::{
     FinalLook, FunctionalTest, Kind, LoadImage, OsVersion, ReadyCheck, RemoveImage, Restart, SetState,
-    WifiTest,
+    UpdateOs, WifiTest,
 };
 use super::parse::{MOST_STEPS, StepKeys, VERSION};
 
@@ -58,6 +58,7 @@ fn value() -> Value {
 fn step(kind: Kind, generator: &mut SchemaGenerator) -> Value {
     let own = object(match kind {
         Kind::OsVersion => OsVersion::json_schema(generator),
+        Kind::UpdateOs => UpdateOs::json_schema(generator),
         Kind::LoadImage => LoadImage::json_schema(generator),
         Kind::FunctionalTest => FunctionalTest::json_schema(generator),
         Kind::RemoveImage => RemoveImage::json_schema(generator),

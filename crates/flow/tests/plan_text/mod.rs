@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lineside_flow::plan::{Given, ImageFact, Plan, parse};
+use lineside_flow::plan::{Given, ImageFact, Plan, SetFact, parse};
 use lineside_terms::{ComponentId, ImageId, ImageType};
 
 pub(crate) const SAMPLE: &str = include_str!("../../../../plans/thermostat.toml");
@@ -118,6 +118,12 @@ pub(crate) fn given() -> Given {
                 fact(3, ImageType::APPLICATION, &[], &["gpio 8"]),
             ),
         ]),
+        sets: BTreeMap::from([(
+            "update".parse().unwrap(),
+            SetFact {
+                os: Some("24.06".to_owned()),
+            },
+        )]),
         releases: Some(BTreeSet::from(["24.06".to_owned()])),
         room: Some(1_000_000),
     }

@@ -9,21 +9,26 @@ mod load_image;
 mod os_version;
 mod remove_image;
 mod restart;
+pub(crate) mod update_os;
 mod wifi_test;
 
 use lineside_device::{DeviceError, Verified};
 use lineside_flow::plan::Action;
 use lineside_flow::{Measurement, Report};
-use lineside_terms::{Outcome, Told};
+use lineside_terms::{Outcome, SlotPath, Told};
 
 use crate::error::UnitFault;
 use crate::program::Program;
-use crate::slot::{Hands, Stop};
+use crate::slot::{Common, Hands, Stop};
 
 /// What an action has at hand.
 pub(crate) struct At<'a> {
     /// The board, with a verified connection to the device that the step is for.
     pub(crate) hands: &'a mut Hands,
+    /// The socket.
+    pub(crate) path: &'a SlotPath,
+    /// What all slots share.
+    pub(crate) common: &'a Common,
     /// The plan and its bytes.
     pub(crate) program: &'a Program,
     /// Which step of the plan.
@@ -101,6 +106,16 @@ impl From<UnitFault> for Trouble {
 }
 
 impl Trouble {
+    /// The connection is over, whatever it was.
+    pub(crate) const fn of(outcome: Outcome, told: Told) -> Self {
+        Self {
+            outcome,
+            told,
+            is_link_over: true,
+            measurements: Vec::new(),
+        }
+    }
+
     /// The same with what was measured until then.
     pub(crate) fn with(mut self, measurements: Vec<Measurement>) -> Self {
         self.measurements = measurements;
@@ -128,6 +143,7 @@ pub(crate) fn passed(note: impl Into<String>) -> Report {
 pub(crate) async fn perform(mut at: At<'_>) -> Result<Report, Trouble> {
     match &at.program.plan().steps[at.step].action {
         Action::OsVersion(_) => os_version::perform(&mut at).await,
+        Action::UpdateOs(update) => update_os::perform(&mut at, update).await,
         Action::LoadImage(load) => load_image::perform(&mut at, load).await,
         Action::FunctionalTest(test) => functional_test::perform(&mut at, test).await,
         Action::RemoveImage(remove) => remove_image::perform(&mut at, remove).await,

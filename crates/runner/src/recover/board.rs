@@ -6,18 +6,15 @@ use std::rc::Rc;
 use futures::future::{Either, select};
 use lineside_device::recovery::{self, Admitted, Broken, RecoveryCell};
 use lineside_device::{DeviceError, Session, boot};
-use lineside_flow::interlock::{EraseRule, EraseTarget, Erasure, Facts, Reading, release_held};
+use lineside_flow::interlock::{EraseRule, EraseTarget, Erasure};
 use lineside_flow::{Input, RecoveryOutcome};
 use lineside_link::{Board, Port};
 use lineside_terms::{DeviceId, Epoch, ManufacturingState, SlotPath, Told};
 
 use super::book::Book;
-use super::{Ended, Fault, Order};
+use super::{Ended, Fault, Order, TRIES, judge_os, os_of};
 use crate::place::Place;
 use crate::slot::Stop;
-
-/// How often recovery is entered: once more when nothing was lost.
-const TRIES: u32 = 2;
 
 /// What is known of a device before it is brought into recovery.
 #[derive(Debug, Clone, Copy, Default)]
@@ -214,18 +211,8 @@ impl Worker<'_> {
         };
         let (os, fault) = match read {
             Ok(facts) => {
-                let os = self.os_of(&facts);
-                let fault = match (&os, &self.order.os) {
-                    (_, None) => None,
-                    (Some(found), Some(expected)) if found == expected => None,
-                    (Some(found), Some(expected)) => Some(Fault::OtherOs {
-                        found: found.clone(),
-                        expected: expected.clone(),
-                    }),
-                    (None, Some(expected)) => Some(Fault::OsNotTold {
-                        expected: expected.clone(),
-                    }),
-                };
+                let os = os_of(&facts, &self.order.releases);
+                let fault = judge_os(os.as_deref(), self.order.os.as_deref());
                 (os, fault)
             }
             Err(fault) => (None, Some(fault)),
@@ -242,16 +229,6 @@ impl Worker<'_> {
             error: fault.map(|fault| Told::of(&fault)),
         })
         .await
-    }
-
-    /// The OS by its own name, or by its images.
-    fn os_of(&self, facts: &Facts) -> Option<String> {
-        if let Reading::Read(os) = &facts.os_version {
-            // What a device says is shown short and printable.
-            return Some(os.chars().filter(|c| !c.is_control()).take(40).collect());
-        }
-        let images = facts.images.read()?;
-        release_held(&self.order.releases, images).map(|release| release.name.clone())
     }
 
     /// Writes down how it ended, if it was begun.

@@ -19,7 +19,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use lineside_device::DeviceError;
 use lineside_device::recovery::{Capability, Recovery, RecoveryCell, RecoveryProgress, Trace};
-use lineside_flow::interlock::{OsRelease, Protected};
+use lineside_flow::interlock::{Facts, OsRelease, Protected, Reading, release_held};
 use lineside_flow::{Event, RecoveryOutcome};
 use lineside_terms::{Blame, DeviceId, Explain, Instant, SlotPath, Told};
 
@@ -30,6 +30,9 @@ use crate::slot::Stop;
 use crate::store::Store;
 use crate::wall::WallClock;
 use book::Book;
+
+/// How often recovery is entered: once more when nothing was lost.
+pub(crate) const TRIES: u32 = 2;
 
 /// People cannot read faster than this.
 const SHOW: Duration = Duration::from_millis(100);
@@ -187,6 +190,29 @@ impl Explain for Fault {
             Self::Twice { .. } => Blame::Board,
             Self::Stopped => Blame::Station,
         }
+    }
+}
+
+/// The OS of a device by its own name, or by its images.
+pub(crate) fn os_of(facts: &Facts, releases: &[OsRelease]) -> Option<String> {
+    if let Reading::Read(os) = &facts.os_version {
+        // What a device says is shown short and printable.
+        return Some(os.chars().filter(|c| !c.is_control()).take(40).collect());
+    }
+    let images = facts.images.read()?;
+    release_held(releases, images).map(|release| release.name.clone())
+}
+
+/// What is wrong with the OS that a device says it runs after `expected` was written.
+pub(crate) fn judge_os(found: Option<&str>, expected: Option<&str>) -> Option<Fault> {
+    let expected = expected?.to_owned();
+    match found {
+        Some(found) if found == expected => None,
+        Some(found) => Some(Fault::OtherOs {
+            found: found.to_owned(),
+            expected,
+        }),
+        None => Some(Fault::OsNotTold { expected }),
     }
 }
 

@@ -28,4 +28,5 @@ mod sharing;
 mod slots;
 mod tray;
 mod trouble;
+mod update_os;
 mod verbs;

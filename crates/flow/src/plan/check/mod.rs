@@ -12,12 +12,12 @@ mod walk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use lineside_terms::{ComponentId, ImageId, ImageType};
+use lineside_terms::{ComponentId, ImageId, ImageType, StepId};
 use serde::{Deserialize, Serialize};
 
 use super::{Name, Plan};
 
-pub use references::IMAGE_UNREAD;
+pub use references::{IMAGE_UNREAD, SET_UNREAD};
 
 /// What the runner found in the files that a plan names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,10 +25,19 @@ pub struct Given {
     /// What each image of the plan is. One that is missing here is told as unread, and checked as far as the plan
     /// itself goes.
     pub images: BTreeMap<Name, ImageFact>,
+    /// What the recovery set of each `update-os` step is; as with images, one that is missing is told as unread.
+    pub sets: BTreeMap<StepId, SetFact>,
     /// The versions that the OS list knows, if it was read.
     pub releases: Option<BTreeSet<String>>,
     /// Room for customers' images on a device in bytes, if it is known. No reference gives a figure.
     pub room: Option<u64>,
+}
+
+/// What one recovery set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetFact {
+    /// The OS that it holds, by the plan's OS list, if that knows it.
+    pub os: Option<String>,
 }
 
 /// What one image is.

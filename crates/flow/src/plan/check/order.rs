@@ -120,7 +120,7 @@ fn reads(step: &Step) -> &'static [Topic] {
             &[Boot, State]
         }
         Action::FunctionalTest(_) => &[Software, Boot, State],
-        Action::Restart(_) | Action::FinalLook(_) => &[State],
+        Action::UpdateOs(_) | Action::Restart(_) | Action::FinalLook(_) => &[State],
         Action::ReadyCheck(_) => &[Software, Wifi, Boot, State],
         Action::SetState(_) => &[Proof, Boot],
     }
@@ -133,6 +133,7 @@ fn writes(plan: &Plan, step: &Step) -> &'static [Topic] {
         Action::LoadImage(_) | Action::RemoveImage(_) if restarts(plan, step) => &[Software, Boot],
         Action::LoadImage(_) | Action::RemoveImage(_) => &[Software],
         Action::WifiTest(_) => &[Wifi],
+        Action::UpdateOs(_) => &[Software, Wifi, Boot],
         Action::Restart(_) | Action::FinalLook(_) => &[Boot],
         Action::ReadyCheck(_) => &[Proof],
         Action::SetState(_) => &[State],
@@ -142,7 +143,7 @@ fn writes(plan: &Plan, step: &Step) -> &'static [Topic] {
 /// True for steps after which the device boots anew; installing a board configuration does (`image-package.md` 10).
 pub(super) fn restarts(plan: &Plan, step: &Step) -> bool {
     match &step.action {
-        Action::Restart(_) | Action::FinalLook(_) => true,
+        Action::UpdateOs(_) | Action::Restart(_) | Action::FinalLook(_) => true,
         Action::LoadImage(_) | Action::RemoveImage(_) => step
             .action
             .image()

@@ -14,10 +14,14 @@ const MOST_RETRIES: u32 = 10;
 /// The code of the finding that an image was not read.
 pub const IMAGE_UNREAD: &str = "plan.image-unread";
 
+/// The code of the finding that a recovery set was not read.
+pub const SET_UNREAD: &str = "plan.image-set-unread";
+
 pub(super) fn check(plan: &Plan, given: &Given, findings: &mut Findings) {
     for step in &plan.steps {
         names(plan, step, findings);
         parameters(step, findings);
+        recovery_set(plan, given, step, findings);
     }
     images(plan, given, findings);
     ports(plan, given, findings);
@@ -59,6 +63,34 @@ fn names(plan: &Plan, step: &Step, findings: &mut Findings) {
                 list(plan.instruments.keys())
             ),
         );
+    }
+}
+
+fn recovery_set(plan: &Plan, given: &Given, step: &Step, findings: &mut Findings) {
+    let Action::UpdateOs(update) = &step.action else {
+        return;
+    };
+    let (place, set) = (format!("steps.{}.images", step.id), &update.images);
+    match given.sets.get(&step.id) {
+        None => findings.warning(
+            SET_UNREAD,
+            place,
+            format!("the recovery set `{set}` was not read"),
+            "Check the plan where its files are.",
+        ),
+        Some(super::SetFact { os: None }) => findings.error(
+            "plan.image-set-unnamed",
+            place,
+            format!("no version in `os.list` has the images of the recovery set `{set}`"),
+            "Take the list that came with the set, so that its OS can be recognised on devices.",
+        ),
+        Some(super::SetFact { os: Some(os) }) if !plan.os.versions.contains(os) => findings.error(
+            "plan.image-set-os",
+            place,
+            format!("the recovery set `{set}` holds OS {os}, which `os.versions` does not allow"),
+            "Name a set of an OS that the plan expects, or add its version to `os.versions`.",
+        ),
+        Some(_) => {}
     }
 }
 

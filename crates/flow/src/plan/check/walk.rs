@@ -25,6 +25,8 @@ pub(super) fn check(
         wifi: BTreeSet::new(),
         proof: Proof::None,
         moved_by: None,
+        updated_by: None,
+        worked: None,
     };
     for step in order {
         walk.take(&plan.steps[*step]);
@@ -44,6 +46,10 @@ struct Walk<'a> {
     proof: Proof<'a>,
     /// The step that moved the state.
     moved_by: Option<&'a Step>,
+    /// The step that wrote the OS.
+    updated_by: Option<&'a Step>,
+    /// The first step whose outcome an erase would undo.
+    worked: Option<&'a Step>,
 }
 
 #[derive(Clone, Copy)]
@@ -57,6 +63,7 @@ impl<'a> Walk<'a> {
     fn take(&mut self, step: &'a Step) {
         self.after_the_move(step);
         match &step.action {
+            Action::UpdateOs(_) => self.update(step),
             Action::LoadImage(load) => self.load(step, &load.image),
             Action::FunctionalTest(test) => self.must_hold(step, &test.image),
             Action::RemoveImage(remove) => self.remove(step, &remove.image),
@@ -79,6 +86,9 @@ impl<'a> Walk<'a> {
             Action::ReadyCheck(_) => self.compare(),
             Action::SetState(set) => self.move_to(step, set.to),
             Action::OsVersion(_) | Action::Restart(_) | Action::FinalLook(_) => {}
+        }
+        if !matches!(step.action.kind(), Kind::UpdateOs | Kind::Restart) {
+            self.worked = self.worked.or(Some(step));
         }
         if restarts(self.plan, step) {
             self.drop_temporary(step);
@@ -117,6 +127,41 @@ impl<'a> Walk<'a> {
                 format!("Put it before `{lock}`."),
             ),
         }
+    }
+
+    /// Everything on the device is erased, so nothing may have been done with it before.
+    fn update(&mut self, step: &'a Step) {
+        let id = &step.id;
+        if let Some(first) = self.updated_by {
+            self.findings.error(
+                "plan.update-os-twice",
+                format!("steps.{id}"),
+                format!("step `{id}` writes the OS that `{}` has written", first.id),
+                "Leave one of them.",
+            );
+        }
+        match self.worked {
+            Some(before) if before.action.kind() == Kind::OsVersion => self.findings.error(
+                "plan.os-version-before-update",
+                format!("steps.{}", before.id),
+                format!(
+                    "step `{}` refuses devices whose OS step `{id}` is there to update",
+                    before.id
+                ),
+                format!("Put it after `{id}`."),
+            ),
+            Some(before) => self.findings.error(
+                "plan.update-os-late",
+                format!("steps.{id}"),
+                format!("step `{id}` erases what `{}` has done before", before.id),
+                format!("Put it before `{}`.", before.id),
+            ),
+            None => {}
+        }
+        self.updated_by = Some(step);
+        let erased = std::mem::take(&mut self.resident);
+        self.gone.extend(erased.into_iter().map(|name| (name, step)));
+        self.wifi.clear();
     }
 
     fn load(&mut self, step: &Step, image: &'a Name) {
