@@ -94,7 +94,7 @@ fn what_was_left_is_void_after_a_restore() {
         ("run.not-approved".into(), 0)
     );
     assert!(
-        matches!(floor.standing(1), Standing::Interrupted { .. }),
+        matches!(floor.standing(1), Standing::Interrupted),
         "{:?}",
         floor.standing(1)
     );
