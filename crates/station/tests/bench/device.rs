@@ -434,3 +434,20 @@ fn a_device_that_goes_in_mid_command_is_told() {
     assert_eq!(objects[1]["error"]["code"], "rest.answer-not-json", "{done:?}");
     assert!(objects[2]["answer"].is_object(), "{done:?}");
 }
+
+#[test]
+fn what_was_asked_of_one_device_is_not_done_to_another() {
+    let floor = Floor::new();
+    // Once for its id, once to find it; the third connection is the one that would write.
+    let fault = r#"{"faults":[{"when":{"connect":{"nth":3,"times":1}},"what":"change-id"}]}"#;
+    floor.write("faults.json", fault);
+    let sim = Sim::start_with(&floor, 1, "--faults faults.json");
+    let id = floor.run("devices --bench at:bench --json").exits(0).object()["device"].clone();
+    let add = format!(
+        "device wifi add open --id {} --bench at:bench --json",
+        id.as_str().unwrap()
+    );
+    let said = floor.run(&add).exits(1).object();
+    assert_eq!(said["error"]["code"], "unit.other-device", "{said}");
+    assert_eq!(sim.count(0, "writes"), 0);
+}

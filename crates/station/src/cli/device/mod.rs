@@ -23,8 +23,8 @@ use lineside_flow::interlock::Protected;
 use lineside_image::{CapabilityRecord, Package};
 use lineside_link::{BoardInfo, Port};
 use lineside_protocol::rest::Secret;
-use lineside_runner::WallClock;
 use lineside_runner::survey::{Survey, look};
+use lineside_runner::{UnitFault, WallClock};
 use lineside_terms::{Blame, DeviceId, Effect, Epoch, SlotPath, Told};
 use serde::Serialize;
 use serde_json::Value;
@@ -85,6 +85,7 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
                 survey: survey(&bench, target),
                 protected: &protected,
             };
+            let boards = boards.into_iter().map(|meant| meant.board).collect();
             return finish::finish(global, wanted, bench, boards, printer).await;
         }
         let work = Work {
@@ -201,14 +202,16 @@ fn profile(global: &Global, update: &args::Update) -> Result<std::path::PathBuf,
 }
 
 /// The boards that are meant. Several attached and none named is not a choice.
-async fn boards(global: &Global, bench: &OpenBench, target: &Target) -> Result<Vec<BoardInfo>, Trouble> {
+async fn boards(global: &Global, bench: &OpenBench, target: &Target) -> Result<Vec<Meant>, Trouble> {
     let all = bench.bench.list().await?;
     let slots = choose::slots(global, &all, &target.slot, &target.ip)?;
     if target.id.is_empty() {
-        return choose::boards(all, &slots, target.all, "Name one with --slot, --id or --ip.");
+        let boards = choose::boards(all, &slots, target.all, "Name one with --slot, --id or --ip.")?;
+        let meant = |board| Meant { board, device: None };
+        return Ok(boards.into_iter().map(meant).collect());
     }
     let found = look(&bench.bench, &bench.clock, all, &survey(bench, target)).await;
-    let mut meant: Vec<BoardInfo> = Vec::new();
+    let mut meant: Vec<Meant> = Vec::new();
     for id in &target.id {
         let wanted = id.to_ascii_lowercase();
         let is_meant = |device: &DeviceId| {
@@ -220,8 +223,11 @@ async fn boards(global: &Global, bench: &OpenBench, target: &Target) -> Result<V
             .filter(|found| found.facts.as_ref().is_ok_and(|facts| is_meant(&facts.device)));
         match (same.next(), same.next()) {
             (Some(found), None) => {
-                if !meant.iter().any(|board| board.slot == found.board.slot) {
-                    meant.push(found.board.clone());
+                if !meant.iter().any(|meant| meant.board.slot == found.board.slot) {
+                    meant.push(Meant {
+                        board: found.board.clone(),
+                        device: found.facts.as_ref().ok().map(|facts| facts.device),
+                    });
                 }
             }
             (None, _) => {
@@ -242,10 +248,22 @@ async fn boards(global: &Global, bench: &OpenBench, target: &Target) -> Result<V
             }
         }
     }
-    let wanted = |board: &BoardInfo| slots.contains(&board.slot);
-    let named = found.into_iter().map(|found| found.board).filter(wanted);
-    meant.extend(named.collect::<Vec<_>>());
+    for found in found {
+        let is_new = !meant.iter().any(|meant| meant.board.slot == found.board.slot);
+        if is_new && slots.contains(&found.board.slot) {
+            meant.push(Meant {
+                board: found.board,
+                device: None,
+            });
+        }
+    }
     Ok(meant)
+}
+
+/// A board that is meant, and the device in it where that was named.
+struct Meant {
+    board: BoardInfo,
+    device: Option<DeviceId>,
 }
 
 /// Everything that is the same for all boards of one command.
@@ -267,21 +285,21 @@ struct Done {
 }
 
 impl Work<'_> {
-    async fn on(&self, board: BoardInfo) -> Done {
+    async fn on(&self, meant: Meant) -> Done {
         let mut device = None;
-        let answer = self.attempt(&board, &mut device).await;
+        let answer = self.attempt(&meant, &mut device).await;
         Done {
-            slot: board.slot,
+            slot: meant.board.slot,
             device,
             answer,
         }
     }
 
-    async fn attempt(&self, board: &BoardInfo, device: &mut Option<DeviceId>) -> Result<Value, Told> {
+    async fn attempt(&self, meant: &Meant, device: &mut Option<DeviceId>) -> Result<Value, Told> {
         let of = |error: &dyn lineside_terms::Explain| Told::of(error);
         let bench = Rc::clone(&self.bench.bench);
         let mut leased = bench
-            .lease(&board.slot, HOLDER)
+            .lease(&meant.board.slot, HOLDER)
             .await
             .map_err(|error| of(&error))?;
         let wire = leased.open(Port::Service).map_err(|error| of(&error))?;
@@ -290,7 +308,7 @@ impl Work<'_> {
         let verified = boot::wait_responsive(session, Epoch(0), None, self.patience).await;
         let mut hand = Hand::new(verified.map_err(|(_, error)| of(&error))?);
         *device = Some(hand.id());
-        let answer = match self.check(&hand.id()) {
+        let answer = match self.check(&hand.id(), meant.device) {
             Ok(()) => verbs::perform(&mut hand, self.verb, self.input).await,
             Err(told) => Err(told),
         };
@@ -299,7 +317,12 @@ impl Work<'_> {
     }
 
     /// What stands against doing it to this device.
-    fn check(&self, device: &DeviceId) -> Result<(), Told> {
+    fn check(&self, device: &DeviceId, named: Option<DeviceId>) -> Result<(), Told> {
+        // Between the look and now somebody may have put another board there.
+        if let Some(expected) = named.filter(|named| named != device) {
+            let found = *device;
+            return Err(UnitFault::OtherDevice { expected, found }.into());
+        }
         if let Some(protected) = self.protected {
             protected.check(device).map_err(|error| Told::of(&error))?;
         }
