@@ -34,3 +34,24 @@ pub(crate) const UNNUMBERED_MANIFEST_ERROR: u16 = 1;
 /// Section 6.1: flags a reader accepts. Bit 2 (capabilities) is known to the loader and does not move anything; the
 /// flags 0x200, 0x400 and 0x800 mean another layout or a wrong signature and are refused.
 pub(crate) const FILESYSTEM_FLAGS_ACCEPTED: u32 = 0x7;
+
+/// Section 6.5 tells that names of peripherals are replaced by what a hardware definition says, and not what such a file
+/// looks like. These are the names in the files that boards' makers publish.
+pub(crate) mod hardware {
+    /// A file's list of other files.
+    pub(crate) const IMPORTS: &str = "Imports";
+    /// One of those.
+    pub(crate) const PATH: &str = "Path";
+    /// A file's list of peripherals.
+    pub(crate) const PERIPHERALS: &str = "Peripherals";
+    /// What a peripheral is called.
+    pub(crate) const NAME: &str = "Name";
+    /// The peripheral of an imported file that it is.
+    pub(crate) const MAPPING: &str = "Mapping";
+    /// What stands for it in a manifest.
+    pub(crate) const VALUE: &str = "AppManifestValue";
+    /// The member of a manifest in which names are replaced.
+    pub(crate) const CAPABILITIES: &str = "Capabilities";
+    /// The capabilities that are lists of peripherals.
+    pub(crate) const OF_PERIPHERALS: [&str; 6] = ["Gpio", "Uart", "I2cMaster", "SpiMaster", "Pwm", "Adc"];
+}

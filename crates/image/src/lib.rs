@@ -11,8 +11,8 @@
 //! times, image ids and key material are arguments. Parsers are strict on purpose: a package that a real device might
 //! choke on is refused here, before it can be sent (`image-package.md` 13, background).
 //!
-//! What this crate does *not* do: it never decompresses images, never composes first boot loaders, and knows no
-//! hardware definitions (a manifest must name peripherals by their final values).
+//! What this crate does *not* do: it never decompresses images and never composes first boot loaders. Packing takes a
+//! manifest that names peripherals by their final values; [`HardwareDefinition`] makes one of a manifest with names.
 //!
 //! Facts about the formats are cited as `image-package.md` with a section; what that reference only assumes stands in
 //! the private module `assume`, with its number.
@@ -25,6 +25,7 @@ mod capability;
 mod compose;
 mod error;
 mod filesystem;
+mod hardware;
 mod image_set;
 mod json;
 mod keys;
@@ -44,6 +45,7 @@ pub use capability::{CAPABILITY_FILE_NAME, CapabilityError, CapabilityRecord};
 pub use compose::{ComposeError, Composer};
 pub use error::ImageError;
 pub use filesystem::{Entry, Filesystem, FilesystemError, Node, pack_filesystem};
+pub use hardware::{HardwareDefinition, HardwareError, HardwareFile};
 pub use image_set::{
     BOOT_LOADER_FILE, Examination, ImageSet, ImageSetError, MANIFEST_FILE, OS_LIST_FILE, Part, RUNTIME_FILE,
     Role, SetFiles,
