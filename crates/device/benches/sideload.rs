@@ -11,6 +11,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 mod living;
+mod load;
 mod measure;
 
 use std::cell::Cell;
@@ -26,12 +27,12 @@ use futures::future::join_all;
 use futures::task::LocalSpawnExt as _;
 use lineside_device::boot::wait_responsive;
 use lineside_device::{Progress, ProgressCell, Session, SessionConfig, TrustAnchor, Verified, timeouts};
-use lineside_image::{ApplicationSource, pack_application};
 use lineside_link::{Bench as _, Board, Clock, LineSettings, LinkError, Port, Wire, run_simulated};
-use lineside_protocol::assume::{MSS, MTU};
+use lineside_protocol::assume::MTU;
 use lineside_protocol::slip::ESC;
-use lineside_simulator::{DeviceTimes, Lateness, Seed, WirePace, World, WorldConfig};
-use lineside_terms::{Epoch, ImageId};
+use lineside_simulator::{DeviceTimes, Lateness, WirePace, World, WorldConfig};
+use lineside_terms::Epoch;
+use load::{BITS_PER_BYTE, on_wire, package};
 use measure::{Verdict, cpu_of, figure, median, say, threads};
 
 const BOARDS: usize = 64;
@@ -39,20 +40,13 @@ const BOARDS: usize = 64;
 const FILE: usize = 200_000;
 /// The promise: share of the limit.
 const LIMIT: f64 = 0.95;
-/// Bits on the wire for one byte: 8N1.
-const BITS_PER_BYTE: f64 = 10.0;
-/// The longest plain text of a TLS record, and what TLS 1.3 adds to each: header, content type, tag.
-const RECORD: usize = 16_384;
-const RECORD_EXTRA: usize = 5 + 1 + 16;
-/// SLIP's END before and after each packet.
-const ENDS: usize = 2;
 /// The run is void when more pieces than this share crossed a wire more than a millisecond late.
 const LATE_SHARE: f64 = 0.01;
 /// 2026-11-22.
 const WALL_MS: i64 = 1_795_305_600_000;
 
 fn main() {
-    let package = package();
+    let package = noise();
     say(&format!(
         "sideload: {BOARDS} boards, one image of {} bytes each, 921 600 baud, MTU {MTU}",
         package.len()
@@ -70,36 +64,14 @@ fn config() -> WorldConfig {
     }
 }
 
-/// An application that these devices accept, filled with noise.
-fn package() -> Bytes {
+/// What is loaded, made by a world of the same seed.
+fn noise() -> Bytes {
     let (clock, _) = Clock::by_hand();
-    let world = World::new(
-        WorldConfig {
-            boards: 0,
-            ..config()
-        },
-        clock,
-    )
-    .unwrap();
-    let mut noise = vec![0; FILE];
-    Seed::new(7).draws().fill(&mut noise);
-    let manifest =
-        br#"{"SchemaVersion":1,"Name":"large","ComponentId":"11111111-2222-3333-4444-555555555555",
-        "EntryPoint":"/bin/app","CmdArgs":[],"Capabilities":{},"ApplicationType":"Default"}"#;
-    let files = [
-        ("/bin/app".to_owned(), b"\x7fELF and so on".to_vec()),
-        ("/noise".to_owned(), noise),
-    ];
-    let source = ApplicationSource {
-        manifest,
-        files: &files,
-        executables: &[],
-        image: ImageId::from_u128(1),
-        built: 1_767_225_600,
-        runtime_version: 12,
-        temporary: None,
+    let config = WorldConfig {
+        boards: 0,
+        ..config()
     };
-    pack_application(&source, world.signing_key()).unwrap().into()
+    package(&World::new(config, clock).unwrap(), FILE).into()
 }
 
 fn by_hand(package: &Bytes) {
@@ -236,10 +208,7 @@ async fn sideload(world: &World, clock: &Clock, package: &Bytes, host: &[String]
     let since = |cpu: Option<Duration>, before: Option<Duration>| Some(cpu?.saturating_sub(before?));
     let (host, others) = (since(cpu_of(host), before.0), since(cpu_of(&simulator), before.1));
 
-    let records = package.len().div_ceil(RECORD);
-    let secret = package.len() + records * RECORD_EXTRA;
-    let packets = secret.div_ceil(MSS);
-    let plain = secret + packets * (MTU - MSS + ENDS);
+    let plain = on_wire(package.len());
     let share = |(took, sent): &(Duration, Sent)| {
         let limit =
             (plain as f64 + sent.escapes as f64) * BITS_PER_BYTE / f64::from(LineSettings::SERVICE.baud);

@@ -14,6 +14,7 @@ use lineside_protocol::rest::http::PORT;
 use lineside_terms::Instant;
 
 use crate::http::{Answer, AnswerReader, HttpFault, Request};
+use crate::pump::Machine;
 use crate::stack::{Stack, StackConfig, TcpId, TcpState};
 use crate::tls::{Tls, TlsFault, TrustAnchor};
 
@@ -133,6 +134,31 @@ struct Exchange {
     progress: Option<ProgressCell>,
 }
 
+impl Machine for Channel {
+    fn input(&mut self, bytes: &[u8], now: Instant) {
+        self.stack.input(bytes, now);
+        self.pump(now);
+    }
+
+    fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
+        self.pump(now);
+        self.stack.output(now, out);
+    }
+
+    fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let own = self.secure.as_ref().and_then(|secure| match secure.phase {
+            Phase::Connecting { until, .. } | Phase::Handshaking { until } => Some(until),
+            Phase::Ready if !secure.flight.is_empty() => Some(secure.flight.since + self.patience.stall),
+            Phase::Ready | Phase::Over => None,
+        });
+        let stack = self.stack.next_wake(now);
+        own.into_iter()
+            .chain(stack)
+            .min()
+            .map(|at| at.max(now + Duration::from_micros(1)))
+    }
+}
+
 impl Channel {
     /// A channel without a connection.
     pub(crate) fn new(config: StackConfig, patience: Patience, now: Instant) -> Self {
@@ -217,32 +243,6 @@ impl Channel {
     /// What happened, once for each thing.
     pub(crate) fn event(&mut self) -> Option<Event> {
         self.secure.as_mut()?.event.take()
-    }
-
-    /// Takes bytes that came over the wire.
-    pub(crate) fn input(&mut self, bytes: &[u8], now: Instant) {
-        self.stack.input(bytes, now);
-        self.pump(now);
-    }
-
-    /// Appends what is to be sent now to `out`, as long as little is waiting there.
-    pub(crate) fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
-        self.pump(now);
-        self.stack.output(now, out);
-    }
-
-    /// When to ask for output again although nothing came in, or `None` for never. Always later than `now`.
-    pub(crate) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
-        let own = self.secure.as_ref().and_then(|secure| match secure.phase {
-            Phase::Connecting { until, .. } | Phase::Handshaking { until } => Some(until),
-            Phase::Ready if !secure.flight.is_empty() => Some(secure.flight.since + self.patience.stall),
-            Phase::Ready | Phase::Over => None,
-        });
-        let stack = self.stack.next_wake(now);
-        own.into_iter()
-            .chain(stack)
-            .min()
-            .map(|at| at.max(now + Duration::from_micros(1)))
     }
 
     /// Says goodbye on the secure connection: what remains to be sent is in the next outputs.

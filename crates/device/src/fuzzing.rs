@@ -10,6 +10,7 @@ use lineside_terms::Instant;
 
 use crate::channel::{Channel, Event, Patience};
 use crate::http::{AnswerReader, Request};
+use crate::pump::Machine as _;
 use crate::stack::StackConfig;
 use crate::tls::TrustAnchor;
 

@@ -12,6 +12,7 @@
 //! * [`Verified`]: a connection whose device is known. Operations are its methods; when the connection ends they all
 //!   fail, and nothing reconnects by itself. [`Verified::finalize`] is the only door to an irreversible request and takes
 //!   a [`Permit`](lineside_interlock::Permit).
+//! * [`Carrier`]: plain TCP for other programs over a wire that we do not use ourselves.
 //! * [`boot`]: resetting a device and waiting until it answers.
 //! * [`recovery`]: writing its OS anew; the only door to an erase takes an
 //!   [`ErasePermit`](lineside_interlock::ErasePermit).
@@ -20,6 +21,7 @@
 
 mod assume;
 pub mod boot;
+mod carrier;
 mod channel;
 mod console;
 mod entropy;
@@ -27,6 +29,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
+mod pump;
 pub mod recovery;
 mod session;
 mod stack;
@@ -34,6 +37,7 @@ pub mod timeouts;
 mod tls;
 mod verified;
 
+pub use carrier::{Call, CallState, Calls, Carrier, Place};
 pub use channel::{Progress, ProgressCell};
 pub use console::identify_by_console;
 pub use entropy::Entropy;

@@ -13,9 +13,11 @@ use lineside_protocol::slip;
 use lineside_terms::Instant;
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
-use smoltcp::socket::tcp;
+use smoltcp::socket::{tcp, udp};
 use smoltcp::time::Instant as TcpInstant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
+
+use crate::pump::Machine;
 
 /// Bytes of a connection that wait to be sent or acknowledged: about a third of a second of wire at 921 600 baud, so
 /// that the wire never starves while a device works on what it got.
@@ -37,6 +39,12 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// So many connections that were given up may still wait for the device's goodbye.
 const MOST_RELEASED: usize = 4;
 
+/// Datagrams that wait at one place in each direction; more are lost, as datagrams may be.
+const MOST_DATAGRAMS: usize = 8;
+
+/// Bytes of a packet that are not the datagram's: the heads of IPv4 and UDP.
+const DATAGRAM_HEADS: usize = 28;
+
 /// Ports that connections begin from (RFC 6335: dynamic ports).
 const FIRST_PORT: u16 = 49_152;
 const PORTS: u16 = 16_384;
@@ -54,6 +62,10 @@ pub(crate) struct StackConfig {
 /// Names one TCP connection of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TcpId(SocketHandle);
+
+/// Names one place of a stack from which datagrams go out and to which answers come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct UdpId(SocketHandle);
 
 /// Where a connection stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +104,8 @@ pub(crate) struct Stack {
 struct Connection {
     id: TcpId,
     was_open: bool,
+    /// The device ended its half in order.
+    is_ended: bool,
     is_closed_by_us: bool,
     /// Nobody looks at it any more: it goes when it is closed.
     is_released: bool,
@@ -149,6 +163,7 @@ impl Stack {
         self.connections.push(Connection {
             id,
             was_open: false,
+            is_ended: false,
             is_closed_by_us: false,
             is_released: false,
         });
@@ -182,6 +197,25 @@ impl Stack {
     pub(crate) fn send(&mut self, id: TcpId, bytes: &[u8]) -> usize {
         let Some(socket) = self.socket(id) else { return 0 };
         socket.send_slice(bytes).unwrap_or(0)
+    }
+
+    /// How many bytes [`send`](Self::send) would take now: none before a connection is open.
+    pub(crate) fn room(&mut self, id: TcpId) -> usize {
+        self.socket(id)
+            .filter(|socket| socket.may_send())
+            .map_or(0, |socket| socket.send_capacity() - socket.send_queue())
+    }
+
+    /// True for a connection that is over although the device did not end it in order.
+    pub(crate) fn is_cut_off(&mut self, id: TcpId) -> bool {
+        let is_ended = self
+            .connections
+            .iter()
+            .any(|connection| connection.id == id && connection.is_ended);
+        let is_closed = self
+            .socket(id)
+            .is_none_or(|socket| socket.state() == tcp::State::Closed);
+        is_closed && !is_ended
     }
 
     /// Bytes that were queued and that the device has not acknowledged.
@@ -232,52 +266,41 @@ impl Stack {
         }
     }
 
-    /// Takes bytes that came over the wire, cut anywhere.
-    pub(crate) fn input(&mut self, bytes: &[u8], now: Instant) {
-        let Self {
-            interface,
-            sockets,
-            connections,
-            decoder,
-            phy,
-            ..
-        } = self;
-        decoder.push(bytes, |packet| {
-            phy.rx.clear();
-            phy.rx.extend_from_slice(packet);
-            phy.has_rx = true;
-            while phy.has_rx {
-                if interface.poll_ingress_single(tcp_time(now), phy, sockets) == PollIngressSingleResult::None
-                {
-                    phy.has_rx = false;
-                }
-            }
-            // Seen after each packet: a connection that opens and is reset at once was not refused.
-            for connection in connections.iter_mut() {
-                connection.was_open |= sockets.get::<tcp::Socket<'_>>(connection.id.0).may_send();
-            }
-        });
+    /// A place of its own for datagrams: answers to what is sent from it come to no other.
+    pub(crate) fn bind(&mut self) -> UdpId {
+        let buffer = || {
+            let packets = vec![udp::PacketMetadata::EMPTY; MOST_DATAGRAMS];
+            udp::PacketBuffer::new(packets, vec![0; MOST_DATAGRAMS * MTU])
+        };
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        // An unbound socket takes any port but 0.
+        let _ = socket.bind(FIRST_PORT + self.next_port);
+        self.next_port = (self.next_port + 1) % PORTS;
+        UdpId(self.sockets.add(socket))
     }
 
-    /// Appends what is to be sent now to `out`, as long as little is waiting there.
-    pub(crate) fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
-        // What the stack answered by itself comes first.
-        out.append(&mut self.phy.tx);
-        std::mem::swap(out, &mut self.phy.tx);
-        self.egress(now);
-        std::mem::swap(out, &mut self.phy.tx);
+    /// Sends a datagram to a port of the device. False when it is lost: too long for one packet, or too many wait.
+    pub(crate) fn send_datagram(&mut self, id: UdpId, port: u16, bytes: &[u8]) -> bool {
+        let [a, b, c, d] = DEVICE_ADDRESS;
+        let socket = self.sockets.get_mut::<udp::Socket<'_>>(id.0);
+        bytes.len() + DATAGRAM_HEADS <= self.phy.mtu
+            && socket
+                .send_slice(bytes, (IpAddress::v4(a, b, c, d), port))
+                .is_ok()
     }
 
-    /// When [`output`](Self::output) should be asked again although nothing came in, or `None` for never. Always
-    /// later than `now`.
-    pub(crate) fn next_wake(&mut self, now: Instant) -> Option<Instant> {
-        let at = self.interface.poll_at(tcp_time(now), &self.sockets)?;
-        let at = Instant::from_nanos(
-            u64::try_from(at.total_micros())
-                .unwrap_or(0)
-                .saturating_mul(1_000),
-        );
-        Some(at.max(now + SHORTEST_WAIT))
+    /// The next datagram that came to this place, and the port of the device that sent it.
+    pub(crate) fn receive_datagram(&mut self, id: UdpId, into: &mut [u8]) -> Option<(u16, usize)> {
+        let socket = self.sockets.get_mut::<udp::Socket<'_>>(id.0);
+        let (bytes, from) = socket.recv().ok()?;
+        let count = bytes.len().min(into.len());
+        into[..count].copy_from_slice(&bytes[..count]);
+        Some((from.endpoint.port, count))
+    }
+
+    /// Gives a place up.
+    pub(crate) fn unbind(&mut self, id: UdpId) {
+        self.sockets.remove(id.0);
     }
 
     /// What was seen and sent so far.
@@ -324,6 +347,60 @@ impl Stack {
             == PollResult::SocketStateChanged
         {}
     }
+}
+
+impl Machine for Stack {
+    fn input(&mut self, bytes: &[u8], now: Instant) {
+        let Self {
+            interface,
+            sockets,
+            connections,
+            decoder,
+            phy,
+            ..
+        } = self;
+        decoder.push(bytes, |packet| {
+            phy.rx.clear();
+            phy.rx.extend_from_slice(packet);
+            phy.has_rx = true;
+            while phy.has_rx {
+                if interface.poll_ingress_single(tcp_time(now), phy, sockets) == PollIngressSingleResult::None
+                {
+                    phy.has_rx = false;
+                }
+            }
+            // Seen after each packet: a connection that opens and is reset at once was not refused.
+            for connection in connections.iter_mut() {
+                let socket = sockets.get::<tcp::Socket<'_>>(connection.id.0);
+                connection.was_open |= socket.may_send();
+                connection.is_ended |= has_ended(socket.state());
+            }
+        });
+    }
+
+    fn output(&mut self, now: Instant, out: &mut Vec<u8>) {
+        // What the stack answered by itself comes first.
+        out.append(&mut self.phy.tx);
+        std::mem::swap(out, &mut self.phy.tx);
+        self.egress(now);
+        std::mem::swap(out, &mut self.phy.tx);
+    }
+
+    fn next_wake(&mut self, now: Instant) -> Option<Instant> {
+        let at = self.interface.poll_at(tcp_time(now), &self.sockets)?;
+        let at = Instant::from_nanos(
+            u64::try_from(at.total_micros())
+                .unwrap_or(0)
+                .saturating_mul(1_000),
+        );
+        Some(at.max(now + SHORTEST_WAIT))
+    }
+}
+
+/// True when the device has said that it sends no more.
+const fn has_ended(state: tcp::State) -> bool {
+    use tcp::State::{CloseWait, Closing, LastAck, TimeWait};
+    matches!(state, CloseWait | Closing | LastAck | TimeWait)
 }
 
 impl fmt::Debug for Stack {

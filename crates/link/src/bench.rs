@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use futures::future::LocalBoxFuture;
-use lineside_terms::SlotPath;
+use lineside_terms::{DeviceId, SlotPath};
 use serde::{Deserialize, Serialize};
 
 use crate::{Board, LinkError};
@@ -23,6 +23,10 @@ pub struct BoardInfo {
     pub leased_by: Option<String>,
     /// Why it could not be opened although it is free, for instance missing permission.
     pub trouble: Option<String>,
+    /// The device that answered there on a verified connection since this board was attached, if whoever lends the
+    /// bench asked it. Told, not proven: who acts on a device verifies it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
 }
 
 /// A change that a bench saw.

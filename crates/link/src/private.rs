@@ -19,6 +19,17 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Writes a file that may be started, in place of an earlier one. Everybody may read and start it.
+///
+/// # Errors
+/// What the system says.
+pub fn write_program(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::write(path, bytes)?;
+    #[cfg(unix)]
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,13 +29,13 @@ mod server;
 mod token;
 mod transport;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub use client::RemoteBench;
 pub use server::Lending;
 
-use crate::{Bench, LinkError};
+use crate::{Bench, LinkError, Whose, bridge_folder};
 
 /// Bytes that either end may have under way on one wire before the other one has made room again: at 3 Mbaud the
 /// wire is fed for 100 ms.
@@ -52,4 +52,13 @@ const CREDIT_STEP: u32 = WINDOW / 4;
 pub async fn serve(dir: &Path, bench: Rc<dyn Bench>) -> Result<(), LinkError> {
     Lending::bind(dir)?.serve(bench).await;
     Ok(())
+}
+
+/// The folder in which a bridge lends now: this user's, else the system's. A folder that a bridge left behind does not
+/// count.
+pub fn running_bridge() -> Option<PathBuf> {
+    [Whose::User, Whose::System]
+        .into_iter()
+        .filter_map(bridge_folder)
+        .find(|folder| transport::is_answering(folder, transport::What::Bench))
 }

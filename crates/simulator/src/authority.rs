@@ -25,6 +25,7 @@ pub struct Authority {
     ca_pem: Arc<str>,
     served: Arc<ServerConfig>,
     foreign: Arc<ServerConfig>,
+    expired: Arc<ServerConfig>,
 }
 
 impl Authority {
@@ -33,12 +34,14 @@ impl Authority {
     /// # Errors
     /// When the certificate library refuses, which no seed should make it do.
     pub fn new(seed: &Seed, offer: TlsOffer) -> Result<Self, SimulatorError> {
-        let (ca_pem, served) = chain(&seed.branch("authority"), offer)?;
-        let (_, foreign) = chain(&seed.branch("foreign authority"), offer)?;
+        let (ca_pem, served) = chain(&seed.branch("authority"), offer, LAST_YEAR)?;
+        let (_, foreign) = chain(&seed.branch("foreign authority"), offer, LAST_YEAR)?;
+        let (_, expired) = chain(&seed.branch("authority"), offer, LONG_AGO)?;
         Ok(Self {
             ca_pem: ca_pem.into(),
             served,
             foreign,
+            expired,
         })
     }
 
@@ -52,14 +55,23 @@ impl Authority {
         Arc::clone(&self.served)
     }
 
+    /// A leaf with the right name and CA whose time is over.
+    pub(crate) fn expired(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.expired)
+    }
+
     /// A leaf with the right name that another CA signed.
     pub(crate) fn foreign(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.foreign)
     }
 }
 
+/// Until when certificates last, and until when one did that has expired.
+const LAST_YEAR: i32 = 2099;
+const LONG_AGO: i32 = 2020;
+
 /// A CA and its leaf with the wildcard name of `device-rest-api.md` 1.2, as a configuration of the TLS server.
-fn chain(seed: &Seed, offer: TlsOffer) -> Result<(String, Arc<ServerConfig>), SimulatorError> {
+fn chain(seed: &Seed, offer: TlsOffer, until: i32) -> Result<(String, Arc<ServerConfig>), SimulatorError> {
     let refused = |error: &dyn std::fmt::Display| SimulatorError::Certificate {
         reason: error.to_string(),
     };
@@ -80,7 +92,7 @@ fn chain(seed: &Seed, offer: TlsOffer) -> Result<(String, Arc<ServerConfig>), Si
     leaf.subject_alt_names
         .push(SanType::DnsName(HOST.try_into().map_err(|e| refused(&e))?));
     leaf.use_authority_key_identifier_extension = true;
-    (leaf.not_before, leaf.not_after) = (date_time_ymd(2018, 1, 1), date_time_ymd(2099, 1, 1));
+    (leaf.not_before, leaf.not_after) = (date_time_ymd(2018, 1, 1), date_time_ymd(until, 1, 1));
     let pkcs8 = leaf_key.to_pkcs8_der().map_err(|e| refused(&e))?;
     let leaf = leaf
         .signed_by(&CertificateKey::new(leaf_key), &ca)

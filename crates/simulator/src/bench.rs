@@ -1,12 +1,13 @@
 //! What a station sees of a world: a bench like any other.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::channel::mpsc;
 use futures::future::LocalBoxFuture;
 use futures::stream;
 use futures::{FutureExt as _, StreamExt as _};
-use lineside_link::{Bench, BenchEvent, Board, BoardInfo, Clock, Line, LinkError, Port, Watch, Wire};
+use lineside_link::{Bench, BenchEvent, Board, BoardInfo, Line, LineSettings, LinkError, Port, Watch, Wire};
 use lineside_terms::SlotPath;
 
 use crate::World;
@@ -53,7 +54,7 @@ impl BenchHandle {
         Ok(Box::new(LeasedBoard {
             cell: Arc::clone(cell),
             lease,
-            clock: self.world.clock().clone(),
+            world: self.world.clone(),
         }))
     }
 }
@@ -82,7 +83,7 @@ impl Bench for BenchHandle {
 struct LeasedBoard {
     cell: Arc<BoardCell>,
     lease: u64,
-    clock: Clock,
+    world: World,
 }
 
 impl Board for LeasedBoard {
@@ -95,19 +96,55 @@ impl Board for LeasedBoard {
         if !state.is_held_by(self.lease) {
             return Err(LinkError::Departed);
         }
+        if port == Port::Recovery && state.cable != Some(self.cell.index) {
+            let cable = state.cable;
+            // One board is locked at a time.
+            drop(state);
+            return Ok(match cable.and_then(|board| self.world.cell(board).ok()) {
+                Some(reached) => Box::new(reached.state().open(port)?),
+                None => Box::new(LooseWire),
+            });
+        }
         Ok(Box::new(state.open(port)?))
     }
 
     fn set_line(&mut self, line: Line, asserted: bool) -> Result<(), LinkError> {
-        let mut state = self.cell.state();
-        if !state.is_held_by(self.lease) {
-            return Err(LinkError::Departed);
-        }
+        let cable = {
+            let state = self.cell.state();
+            if !state.is_held_by(self.lease) {
+                return Err(LinkError::Departed);
+            }
+            state.cable
+        };
+        let Some(reached) = cable.and_then(|board| self.world.cell(board).ok()) else {
+            return Ok(());
+        };
+        let mut state = reached.state();
         match line {
-            Line::Reset => state.chip.set_reset(self.clock.now(), asserted),
+            // A board without supply does not come up by its reset line.
+            Line::Reset if state.is_plugged => state.chip.set_reset(self.world.clock().now(), asserted),
+            Line::Reset => {}
             Line::RecoveryStrap => state.chip.set_strap(asserted),
         }
         state.wake();
+        Ok(())
+    }
+}
+
+/// The end of a cable that hangs loose: nothing is heard on it, and nobody hears.
+#[derive(Debug)]
+struct LooseWire;
+
+impl Wire for LooseWire {
+    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<Result<usize, LinkError>> {
+        Poll::Pending
+    }
+
+    fn poll_write(&mut self, _: &mut Context<'_>, from: &[u8]) -> Poll<Result<usize, LinkError>> {
+        Poll::Ready(Ok(from.len()))
+    }
+
+    fn configure(&mut self, _: LineSettings) -> Result<(), LinkError> {
         Ok(())
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct BoardState {
     pub(crate) writes_expected: WritesExpected,
     service: Lane,
     console: Lane,
+    /// The board whose chip this slot's recovery cable goes to: as a rule its own. None when it hangs loose.
+    pub(crate) cable: Option<usize>,
     pub(crate) replug_at: Option<Instant>,
     /// The host has closed the service wire; what it said last is still to be heard.
     is_abandoned: bool,
@@ -81,6 +83,7 @@ impl BoardCell {
             writes_expected: WritesExpected::Anywhere,
             service: Lane::new(LineSettings::SERVICE, pace, usb),
             console: Lane::new(LineSettings::CONSOLE, pace, usb),
+            cable: Some(index),
             replug_at: None,
             is_abandoned: false,
             waker: None,
@@ -100,6 +103,11 @@ impl BoardCell {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
+    /// Where its recovery cable goes.
+    pub(crate) fn cable(&self) -> Option<usize> {
+        self.state().cable
+    }
+
     pub(crate) fn info(&self, state: &BoardState) -> BoardInfo {
         BoardInfo {
             slot: self.slot.clone(),
@@ -107,6 +115,7 @@ impl BoardCell {
             board_serial: Some(state.serial.clone()),
             leased_by: state.lease.as_ref().map(|lease| lease.holder.clone()),
             trouble: None,
+            device: None,
         }
     }
 }
@@ -223,6 +232,12 @@ impl BoardState {
         self.is_abandoned |= port == Port::Service && had_wire;
         self.wake();
         Ok(wire)
+    }
+
+    /// Closes the recovery UART of this chip, whoever had it open.
+    pub(crate) fn close_console(&mut self) {
+        self.console.close();
+        self.wake();
     }
 
     /// Cuts supply and wires.

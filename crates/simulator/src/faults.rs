@@ -180,8 +180,18 @@ pub enum What {
         /// The other board, counted from 0.
         with: usize,
     },
+    /// The recovery cables of this board's slot and another's change places: reset, strap and recovery UART of each
+    /// interface board go to the other's chip. They stay with the slots when boards are swapped.
+    CrossCables {
+        /// The other board, counted from 0.
+        with: usize,
+    },
+    /// The recovery cable of this board's slot hangs loose: reset, strap and recovery UART reach no chip.
+    LooseCable,
     /// The connection gets a certificate that another CA signed.
     WrongCertificate,
+    /// The connection gets a certificate whose time is over: or the clock of the station is wrong.
+    ExpiredCertificate,
     /// The answer is followed by this many bytes of blanks and says so.
     HugeAnswer {
         /// How many.
@@ -280,7 +290,7 @@ impl Fault {
             });
         }
         let named = match self.what {
-            What::Swap { with } => Some(with),
+            What::Swap { with } | What::CrossCables { with } => Some(with),
             What::DuplicateId { of } => Some(of),
             _ => None,
         };

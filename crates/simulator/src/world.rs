@@ -318,6 +318,34 @@ impl World {
         self.plug(with)
     }
 
+    /// Plugs the recovery cables of two slots each into the other's chip: reset, strap and recovery UART. Whoever had
+    /// such a UART open finds it closed.
+    ///
+    /// # Errors
+    /// When there is no such board.
+    pub fn cross_cables(&self, board: usize, with: usize) -> Result<(), SimulatorError> {
+        let (one, other) = (self.cell(board)?.cable(), self.cell(with)?.cable());
+        self.lay_cable(board, other)?;
+        self.lay_cable(with, one)
+    }
+
+    /// Pulls the recovery cable of a slot off its chip.
+    ///
+    /// # Errors
+    /// When there is no such board.
+    pub fn loosen_cable(&self, board: usize) -> Result<(), SimulatorError> {
+        self.lay_cable(board, None)
+    }
+
+    fn lay_cable(&self, board: usize, to: Option<usize>) -> Result<(), SimulatorError> {
+        let cell = self.cell(board)?;
+        let former = std::mem::replace(&mut cell.state().cable, to);
+        for reached in [former, to].into_iter().flatten() {
+            self.cell(reached)?.state().close_console();
+        }
+        Ok(())
+    }
+
     /// Resets a chip, as its reset line does.
     ///
     /// # Errors
@@ -406,6 +434,8 @@ impl World {
                 Ok(())
             }),
             ChipEvent::Swap { with } => self.swap(board, with),
+            ChipEvent::CrossCables { with } => self.cross_cables(board, with),
+            ChipEvent::LooseCable => self.loosen_cable(board),
         };
         if let Err(error) = result {
             // Faults are checked when they are added.

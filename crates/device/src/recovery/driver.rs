@@ -83,6 +83,8 @@ impl Driver {
                 phase: self.host.phase(),
                 bytes: told.bytes,
                 total_bytes: told.total_bytes.unwrap_or(0),
+                images: told.images,
+                total_images: told.total_images.unwrap_or(0),
             });
             if let Poll::Ready(Err(_)) = polled {
                 self.is_departed = true;

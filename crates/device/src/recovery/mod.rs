@@ -95,6 +95,10 @@ pub struct RecoveryProgress {
     pub bytes: u64,
     /// Bytes of all images; 0 until the device has told.
     pub total_bytes: u64,
+    /// Images that are done.
+    pub images: u32,
+    /// Images in all; 0 until the device has told.
+    pub total_images: u32,
 }
 
 impl Default for RecoveryProgress {
@@ -103,6 +107,8 @@ impl Default for RecoveryProgress {
             phase: Phase::Entering,
             bytes: 0,
             total_bytes: 0,
+            images: 0,
+            total_images: 0,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Verified;
 use crate::error::{DeviceError, DialogueFault};
-use crate::session::Stopped;
+use crate::pump::Stopped;
 use crate::stack::{TcpId, TcpState};
 
 /// A plain TCP conversation with an application on a verified device. It goes over the same wire while the verified
@@ -37,7 +37,7 @@ impl Verified {
         if self.lost.is_some() {
             return Err(self.is_over());
         }
-        let tcp = self.session.inner().channel.stack().open(port);
+        let tcp = self.session.inner().channel().stack().open(port);
         let mut dialogue = Dialogue {
             verified: self,
             tcp,
@@ -154,7 +154,7 @@ impl Dialogue<'_> {
     ) -> Result<Option<T>, DeviceError> {
         let tcp = self.tcp;
         let inner = self.verified.session.inner();
-        let deadline = inner.clock.now() + timeout;
+        let deadline = inner.now() + timeout;
         let driven = inner
             .drive(deadline, |channel| {
                 if !channel.is_ready() {
@@ -177,6 +177,6 @@ impl Dialogue<'_> {
 impl Drop for Dialogue<'_> {
     fn drop(&mut self) {
         // The goodbye leaves with the next thing that is sent.
-        self.verified.session.inner().channel.stack().release(self.tcp);
+        self.verified.session.inner().channel().stack().release(self.tcp);
     }
 }

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::channel::{ChannelFault, Event, ProgressCell};
 use crate::error::{DeviceError, Lost};
 use crate::http::{Answer, HttpFault, Request};
-use crate::session::{Session, Stopped};
+use crate::pump::Stopped;
+use crate::session::Session;
 
 mod dialogue;
 mod facts;
@@ -214,7 +215,7 @@ impl Verified {
         }
         let path = operation.path(item)?;
         let inner = self.session.inner();
-        if self.lost.is_some() || !inner.channel.is_ready() {
+        if self.lost.is_some() || !inner.channel().is_ready() {
             return Err(self.is_over());
         }
         if spec.effect != Effect::Reads {
@@ -229,8 +230,8 @@ impl Verified {
             capability: inner.config.capability.clone(),
             most_body: most_body(operation),
         };
-        let deadline = inner.clock.now() + after;
-        inner.channel.request(&request, progress);
+        let deadline = inner.now() + after;
+        inner.channel().request(&request, progress);
         let answer = match inner.drive(deadline, crate::channel::Channel::event).await {
             Ok(Event::Answer(answer)) => answer,
             Ok(Event::Over(ChannelFault::Http(fault))) => {
@@ -243,7 +244,8 @@ impl Verified {
             }
             Ok(Event::Connected) | Err(Stopped::Deadline) => {
                 // The answer may still come, and nobody could tell it from the next one.
-                inner.channel.abort(inner.clock.now());
+                let now = inner.now();
+                inner.channel().abort(now);
                 self.lost = Some(Lost::CutShort);
                 return Err(DeviceError::Timeout { operation, after });
             }
@@ -268,9 +270,9 @@ impl Verified {
     fn is_over(&mut self) -> DeviceError {
         let why = *self
             .lost
-            .get_or_insert_with(|| match self.session.inner().channel.event() {
+            .get_or_insert_with(|| match self.session.inner().channel().event() {
                 Some(Event::Over(fault)) => lost_by(&fault),
-                _ if self.session.inner().channel.is_ending() => Lost::Closed,
+                _ if self.session.inner().channel().is_ending() => Lost::Closed,
                 _ => Lost::CutShort,
             });
         DeviceError::ConnectionLost { why }

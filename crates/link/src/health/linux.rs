@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{Access, access};
 
+use super::load::{self, Load};
 use super::{Finding, Severity, identity};
 use crate::Port;
 use crate::assume::{BOARD_MILLIAMPS, UNPOWERED_PORT_MILLIAMPS};
@@ -181,7 +182,7 @@ fn others(board: &Found, places: &Places) -> Vec<Finding> {
     told.collect()
 }
 
-/// A USB device as far as it matters for what a controller can do.
+/// A USB device as far as it matters for boards and controllers.
 struct Device {
     name: String,
     product: Option<String>,
@@ -252,27 +253,17 @@ fn strangers(devices: &[Device]) -> Vec<Finding> {
 
 /// What hangs at each controller that leads to boards.
 fn controllers(boards: &[Found], devices: &[Device]) -> Vec<Finding> {
-    let mut of_bus: BTreeMap<&str, usize> = BTreeMap::new();
-    for board in boards {
-        let bus = board.name.split_once('-').map_or("", |(bus, _)| bus);
-        *of_bus.entry(bus).or_default() += 1;
-    }
-    let told = of_bus.into_iter().map(|(bus, boards)| {
-        let on_bus = |device: &&Device| {
-            device.name.strip_prefix("usb") == Some(bus)
-                || device.name.split_once('-').is_some_and(|(of, _)| of == bus)
-        };
-        let here: Vec<&Device> = devices.iter().filter(on_bus).collect();
-        let endpoints: usize = here.iter().map(|device| device.endpoints).sum();
-        let milliamps: u32 = here.iter().map(|device| device.milliamps).sum();
-        let found = format!(
-            "USB bus {bus} carries {boards} boards among {} devices, {endpoints} endpoints, {milliamps} mA at most",
-            here.len()
-        );
-        // How many a controller serves nobody tells: the number is for whoever knows the controller.
-        Finding::good("usb-controller", found)
+    let loads = devices.iter().filter_map(|device| {
+        let name = device.name.as_str();
+        let of_bus = name.split_once('-').map(|(bus, _)| bus);
+        Some(Load {
+            bus: name.strip_prefix("usb").or(of_bus)?.to_owned(),
+            is_board: boards.iter().any(|board| board.name == device.name),
+            endpoints: Some(device.endpoints),
+            milliamps: Some(device.milliamps),
+        })
     });
-    told.collect()
+    load::findings(&loads.collect::<Vec<_>>())
 }
 
 /// The kernel knows whether some program steers its clock.

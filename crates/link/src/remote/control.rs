@@ -3,13 +3,15 @@
 //! What the lines mean is the business of both ends. A board's wires are never touched by it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::{Either, select};
 use futures::stream::FuturesUnordered;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use super::transport::{self, Kind, Listener, Pipe, What};
-use crate::LinkError;
+use crate::{Clock, LinkError};
 
 /// The longest line in bytes, either way.
 pub const LINE_LIMIT: u64 = 16 * 1024 * 1024;
@@ -81,11 +83,30 @@ async fn attend(mut pipe: Pipe, answer: &impl Fn(&str) -> String) {
     }
 }
 
+/// How long an answer may take: a question only looks at what the other process has in memory, but that process may be busy
+/// with many boards.
+const ANSWER: Duration = Duration::from_secs(60);
+
 /// Asks whoever lends in a directory one question.
 ///
 /// # Errors
-/// [`LinkError::NoBench`] when nobody answers there, [`LinkError::Foreign`] when the answer is no line.
+/// [`LinkError::NoBench`] when nobody is there, [`LinkError::Foreign`] when the answer is no line or does not come within a
+/// minute.
 pub async fn ask(dir: &Path, question: &str) -> Result<String, LinkError> {
+    ask_within(dir, question, ANSWER).await
+}
+
+async fn ask_within(dir: &Path, question: &str, limit: Duration) -> Result<String, LinkError> {
+    let answer = std::pin::pin!(answer_to(dir, question));
+    match select(answer, Clock::precise().sleep(limit)).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(LinkError::Foreign {
+            reason: "it does not answer".to_owned(),
+        }),
+    }
+}
+
+async fn answer_to(dir: &Path, question: &str) -> Result<String, LinkError> {
     let io = |error: std::io::Error| LinkError::io(format!("ask at {}", dir.display()), &error);
     let mut pipe = transport::connect(dir, What::Control)
         .await
@@ -116,6 +137,25 @@ pub async fn ask(dir: &Path, question: &str) -> Result<String, LinkError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_never_answers_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            // It is there, and looks at nothing that comes in.
+            let _control = Control::bind(dir.path()).unwrap();
+            let asked = ask_within(dir.path(), "who", Duration::from_millis(50)).await;
+            // Which of the two is told depends on the system: some connect before anybody looks.
+            assert!(
+                matches!(asked, Err(LinkError::Foreign { .. } | LinkError::NoBench { .. })),
+                "{asked:?}"
+            );
+        });
+    }
 
     #[test]
     fn each_line_is_answered_and_nobody_there_is_told() {

@@ -111,6 +111,17 @@ impl Pipe {
     }
 }
 
+/// True when somebody lets clients in there. They see one that goes away again.
+pub(super) fn is_answering(dir: &Path, what: What) -> bool {
+    #[cfg(unix)]
+    if std::os::unix::net::UnixStream::connect(dir.join(what.socket_file())).is_ok() {
+        return true;
+    }
+    let port = fs::read_to_string(dir.join(what.port_file())).ok();
+    let port: Option<u16> = port.and_then(|text| text.trim().parse().ok());
+    port.is_some_and(|port| std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
+}
+
 enum Socket {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),

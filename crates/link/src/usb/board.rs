@@ -1,14 +1,14 @@
 //! A leased interface board whose channels are terminals of the kernel.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 
 use lineside_terms::SlotPath;
 use rustix::fs::{Access, access};
 
 use super::linux::{Leased, OpenChip};
-use super::sysfs::{self, Found, deliver_early};
+use super::sysfs::{Found, deliver_early};
 use super::{NO_ACCESS, NO_LINES, Places};
 use crate::ftdi::driver::{Channels, Lines};
 use crate::ftdi::{Channel, Chip, Transport};
@@ -51,6 +51,16 @@ fn no_terminals(board: &Found, places: &Places) -> Option<String> {
     })
 }
 
+/// A terminal was opened by its name. Names go to other boards when boards come and go, so that what was opened is this
+/// board's only if the name still is: an attachment keeps its terminals, and its number is not given again while it lasts.
+fn still_named(board: &Found, port: Port, terminal: &Path, places: &Places) -> Result<(), LinkError> {
+    let now = board.again(places).and_then(|board| board.terminal(port, places));
+    match now.as_deref() == Some(terminal) {
+        true => Ok(()),
+        false => Err(LinkError::Departed),
+    }
+}
+
 /// The lease of a board: its service terminal, locked.
 #[derive(Debug)]
 pub(super) struct Hold(File);
@@ -63,6 +73,7 @@ impl Hold {
         };
         let held = Tty::hold(&terminal);
         let held = held.map_err(|error| LinkError::io(format!("open {}", terminal.display()), &error))?;
+        still_named(board, Port::Service, &terminal, places)?;
         Ok(held.map(Self))
     }
 }
@@ -123,6 +134,8 @@ impl UsbBoard {
 
     fn driven(&mut self) -> Result<&mut (Channels, Lines), LinkError> {
         if self.driven.is_none() {
+            let is_there = |board: &Self| board.found.again(&board.places).ok_or(LinkError::Departed);
+            is_there(self)?;
             let chip = (self.chips)(&self.found).map_err(|error| match error {
                 LinkError::Lacking { what: NO_ACCESS } => error,
                 error => {
@@ -130,6 +143,8 @@ impl UsbBoard {
                     LinkError::Lacking { what: NO_LINES }
                 }
             })?;
+            // What was opened by its place is this board only if nobody else sits there since.
+            is_there(self)?;
             self.driven = Some((Channels::new(Box::new(LinesOnly(chip))), Lines::default()));
         }
         Ok(self.driven.as_mut().expect("it was put there"))
@@ -142,14 +157,8 @@ impl Board for UsbBoard {
     }
 
     fn open(&mut self, port: Port) -> Result<Box<dyn Wire>, LinkError> {
-        if port == Port::Debug && self.driven.is_some() {
-            // Its channel may have been given back to the kernel, which then makes another terminal.
-            let boards = sysfs::boards(&self.places)?;
-            let same = |board: &Found| {
-                (&board.name, &board.device_number) == (&self.found.name, &self.found.device_number)
-            };
-            self.found = boards.into_iter().find(same).ok_or(LinkError::Departed)?;
-        }
+        // Its names may be another board's by now; and a channel that was given back to the kernel has another one.
+        self.found = self.found.again(&self.places).ok_or(LinkError::Departed)?;
         let terminal = self.found.terminal(port, &self.places);
         let terminal = terminal.ok_or(LinkError::Lacking { what: "such port" })?;
         if !deliver_early(&terminal, &self.places) {
@@ -159,6 +168,7 @@ impl Board for UsbBoard {
             Port::Service => self.open_service(terminal),
             Port::Recovery | Port::Debug => {
                 let wire = SerialWire::open(&terminal, LineSettings::CONSOLE, &self.clock)?;
+                still_named(&self.found, port, &terminal, &self.places)?;
                 let open = Rc::new(());
                 if port == Port::Debug {
                     self.debug_is_open = Rc::downgrade(&open);

@@ -77,6 +77,7 @@ impl Inner {
             attachment: attachments.count(&board.slot),
             leased_by: self.holder(&board),
             trouble: board::trouble(&board, &self.places),
+            device: None,
             slot: board.slot,
             board_serial: board.serial,
         });

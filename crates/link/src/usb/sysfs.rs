@@ -59,6 +59,13 @@ impl Found {
         Some(places.dev.join(format!("bus/usb/{bus:03}/{device:03}")))
     }
 
+    /// The same attachment of the same board, looked at again. `None` when it ended, whoever sits in the place or has got
+    /// its numbers since.
+    pub(crate) fn again(&self, places: &Places) -> Option<Self> {
+        let device = places.sysfs.join("bus/usb/devices").join(&self.name);
+        board(&device, &self.name).filter(|board| board.device_number == self.device_number)
+    }
+
     /// True for the alias that is never ambiguous: `usb:1-2.1.1` (`chip-to-pc-and-recovery.md` 1.5).
     pub(crate) fn is_alias(&self, slot: &SlotPath) -> bool {
         slot.as_str().strip_prefix("usb:") == Some(self.name.as_str())

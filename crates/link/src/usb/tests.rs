@@ -1,4 +1,5 @@
 mod lines;
+mod renumbered;
 
 use super::*;
 use crate::{BenchEvent, Line, Port, pty, read_some, run_simulated, write_all};
@@ -127,6 +128,7 @@ fn only_interface_boards_are_listed_by_their_connection_paths() {
         board_serial: Some("AS4F2K1".into()),
         leased_by: None,
         trouble: None,
+        device: None,
     };
     assert_eq!(listed, [board("12113"), board("1243")]);
 }

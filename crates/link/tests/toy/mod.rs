@@ -179,6 +179,7 @@ impl ToyBench {
             board_serial: None,
             leased_by: holder.clone(),
             trouble: None,
+            device: None,
         };
         state.holders.iter().map(info).collect()
     }

@@ -87,6 +87,13 @@ pub enum ChipEvent {
         /// How long after.
         replug_after: Option<Duration>,
     },
+    /// Somebody plugs this slot's recovery cable into another board's chip, and that one's into this.
+    CrossCables {
+        /// The other board, from 0.
+        with: usize,
+    },
+    /// Somebody pulls this slot's recovery cable off the chip.
+    LooseCable,
     /// Somebody swaps this board's chip with that of another board.
     Swap {
         /// The other board, from 0.

@@ -1,6 +1,6 @@
 //! What a chip does while it runs: connections, requests, applications, and the faults that hit them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use lineside_protocol::rest::ErrorCode;
@@ -72,8 +72,10 @@ impl Chip {
         let faults = self.faults.at_connect();
         let mut config = self.config.authority.served();
         for what in &faults {
-            if *what == What::WrongCertificate {
-                config = self.config.authority.foreign();
+            match what {
+                What::WrongCertificate => config = self.config.authority.foreign(),
+                What::ExpiredCertificate => config = self.config.authority.expired(),
+                _ => {}
             }
             self.suffer(what, now);
         }
@@ -224,11 +226,15 @@ impl Chip {
         let Some(stack) = &mut self.stack else {
             return false;
         };
-        let mut moved = false;
-        let open = if matches!(self.power, Power::Up) {
-            self.firmware.open_ports(now).0
-        } else {
-            Vec::new()
+        let is_up = matches!(self.power, Power::Up);
+        let datagrams = match is_up {
+            true => self.firmware.datagram_ports(now),
+            false => BTreeSet::new(),
+        };
+        let mut moved = stack.echo(&datagrams);
+        let open = match is_up {
+            true => self.firmware.open_ports(now).0,
+            false => Vec::new(),
         };
         let ended: Vec<u16> = self
             .served
@@ -299,6 +305,8 @@ impl Chip {
                 self.events.push_back(ChipEvent::Unplug { replug_after });
             }
             What::Swap { with } => self.events.push_back(ChipEvent::Swap { with: *with }),
+            What::CrossCables { with } => self.events.push_back(ChipEvent::CrossCables { with: *with }),
+            What::LooseCable => self.events.push_back(ChipEvent::LooseCable),
             What::ResetBefore | What::ResetAfter => self.boot(now),
             What::AnswerLost => self.cut_link(),
             What::ChangeId => {
@@ -317,6 +325,7 @@ impl Chip {
             | What::RecoveryHang
             | What::RecoveryNoise { .. } => {}
             What::WrongCertificate
+            | What::ExpiredCertificate
             | What::HugeAnswer { .. }
             | What::TruncatedAnswer
             | What::NotJson

@@ -3,7 +3,7 @@
 //! Everything runs in simulated time and nothing waits: bytes go in by [`Stack::receive`], come out of
 //! [`Stack::output`], and [`Stack::wake_at`] tells when time alone will change something.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use lineside_protocol::rest::http::{DEVICE_ADDRESS, PREFIX_BITS};
@@ -11,7 +11,7 @@ use lineside_protocol::slip;
 use lineside_terms::Instant;
 use smoltcp::iface::{Config, Interface, PollIngressSingleResult, PollResult, SocketHandle, SocketSet};
 use smoltcp::phy::{self, DeviceCapabilities, Medium};
-use smoltcp::socket::tcp;
+use smoltcp::socket::{tcp, udp};
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
 /// Bytes that one connection holds in each direction. A device of this size has no more to give.
@@ -20,6 +20,9 @@ const BUFFER_BYTES: usize = 8 * 1024;
 /// How many connections a port holds before the oldest is dropped: those that a vanished host left behind are
 /// never closed by it.
 const CONNECTIONS_PER_PORT: usize = 6;
+
+/// Datagrams that wait on one port in each direction.
+const DATAGRAMS: usize = 8;
 
 /// More than this is not queued towards the wire by connections; they wait.
 const OUTPUT_SOFT_LIMIT: usize = 4 * 1024;
@@ -52,6 +55,8 @@ pub(crate) struct Stack {
     decoder: slip::Decoder,
     listeners: BTreeMap<u16, SocketHandle>,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Ports on which each datagram is sent back.
+    echoes: BTreeMap<u16, SocketHandle>,
     next_id: u64,
 }
 
@@ -79,6 +84,7 @@ impl Stack {
             decoder: slip::Decoder::new(mtu),
             listeners: BTreeMap::new(),
             connections: BTreeMap::new(),
+            echoes: BTreeMap::new(),
             next_id: 0,
         }
     }
@@ -136,6 +142,38 @@ impl Stack {
         if let Some(handle) = self.listeners.remove(&port) {
             self.sockets.remove(handle);
         }
+    }
+
+    /// Sends datagrams back that come to these ports, and to no others. True when there was one.
+    pub(crate) fn echo(&mut self, ports: &BTreeSet<u16>) -> bool {
+        let sockets = &mut self.sockets;
+        self.echoes.retain(|port, handle| {
+            let stays = ports.contains(port);
+            if !stays {
+                sockets.remove(*handle);
+            }
+            stays
+        });
+        let mut moved = false;
+        for port in ports {
+            let handle = *self.echoes.entry(*port).or_insert_with(|| {
+                let buffer = || {
+                    let packets = vec![udp::PacketMetadata::EMPTY; DATAGRAMS];
+                    udp::PacketBuffer::new(packets, vec![0; BUFFER_BYTES])
+                };
+                let mut socket = udp::Socket::new(buffer(), buffer());
+                // A fresh socket takes any port but 0, and nothing listens there.
+                let _ = socket.bind(*port);
+                sockets.add(socket)
+            });
+            let socket = sockets.get_mut::<udp::Socket>(handle);
+            while let Ok((bytes, from)) = socket.recv().map(|(bytes, from)| (bytes.to_vec(), from)) {
+                // What cannot be sent is lost, as datagrams may be.
+                let _ = socket.send_slice(&bytes, from);
+                moved = true;
+            }
+        }
+        moved
     }
 
     /// Lets time and packets have their effect. True when something happened to a connection.

@@ -1,5 +1,6 @@
 //! Applications that run, crash and are restarted (`device-rest-api.md` 3.3, 5.4).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lineside_image::AppManifest;
@@ -250,6 +251,21 @@ impl Firmware {
             }
         }
         (open, later)
+    }
+
+    /// The ports on which running applications may take datagrams. A simulated application sends each one back.
+    pub(crate) fn datagram_ports(&self, now: Instant) -> BTreeSet<u16> {
+        let is_running = |process: &Process| matches!(process.life, Life::Running { since } if since <= now);
+        let running = self
+            .ram
+            .processes
+            .iter()
+            .filter(|(_, process)| is_running(process));
+        running
+            .filter_map(|(component, _)| self.flash.images.get(component)?.application.as_ref())
+            .flat_map(|application| &application.manifest.capabilities.allowed_udp_server_ports)
+            .copied()
+            .collect()
     }
 
     /// A new connection to an application; `number` keeps the noise of several apart.

@@ -60,7 +60,9 @@ impl Firmware {
             .filter(|(other, _)| **other != component)
             .map(|(_, staged)| staged.package.len() as u64)
             .sum();
-        let replaced = installed.map_or(0, |installed| installed.size);
+        // Only the customer's images are counted against this space.
+        let replaced = installed.filter(|installed| installed.image_type.is_customers());
+        let replaced = replaced.map_or(0, |installed| installed.size);
         if self.used_space() - replaced + staged + bytes.len() as u64 > self.config.assumptions.image_space {
             return Err(assume::STAGE_NO_SPACE.into());
         }

@@ -80,6 +80,7 @@ mod tests {
             board_serial: None,
             leased_by: None,
             trouble: None,
+            device: None,
         };
         slots.iter().map(board).collect()
     }

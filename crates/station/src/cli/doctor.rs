@@ -354,6 +354,7 @@ mod tests {
     #[test]
     fn boards_are_told_of_by_what_stands_in_their_way() {
         let info = |leased_by: Option<&str>, trouble: Option<&str>| BoardInfo {
+            device: None,
             slot: lineside_terms::SlotPath::new("113").unwrap(),
             attachment: 1,
             board_serial: Some("AS1".into()),

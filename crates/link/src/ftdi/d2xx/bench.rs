@@ -93,6 +93,7 @@ impl Look for Inner {
                     .cloned()
                     .or_else(|| board.is_taken.then(|| "another program".to_owned())),
                 trouble: board.trouble,
+                device: None,
                 board_serial: board.serial,
                 slot: board.slot,
             });

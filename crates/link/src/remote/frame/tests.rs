@@ -1,7 +1,7 @@
 use super::super::fault::Fault;
 use super::*;
 use crate::{BenchEvent, BoardInfo};
-use lineside_terms::SlotPath;
+use lineside_terms::{DeviceId, SlotPath};
 use proptest::prelude::*;
 
 fn slot() -> SlotPath {
@@ -173,13 +173,15 @@ fn any_slot() -> impl Strategy<Value = SlotPath> {
 
 fn board_info() -> impl Strategy<Value = BoardInfo> {
     let option = || proptest::option::of(text());
-    (any_slot(), any::<u64>(), option(), option(), option()).prop_map(
-        |(slot, attachment, board_serial, leased_by, trouble)| BoardInfo {
+    let device = proptest::option::of(any::<u8>().prop_map(|byte| DeviceId::from_bytes([byte; 64])));
+    (any_slot(), any::<u64>(), option(), option(), option(), device).prop_map(
+        |(slot, attachment, board_serial, leased_by, trouble, device)| BoardInfo {
             slot,
             attachment,
             board_serial,
             leased_by,
             trouble,
+            device,
         },
     )
 }

@@ -212,6 +212,7 @@ mod tests {
     impl Bench for Fake {
         fn list(&self) -> LocalBoxFuture<'_, Result<Vec<BoardInfo>, LinkError>> {
             let board = |slot: &str, attachment| BoardInfo {
+                device: None,
                 slot: SlotPath::new(slot).unwrap(),
                 attachment,
                 board_serial: None,

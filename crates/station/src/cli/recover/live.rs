@@ -98,6 +98,7 @@ impl Board {
                     phase,
                     bytes,
                     total_bytes,
+                    ..
                 } = self.progress;
                 let percent = (bytes * 100)
                     .checked_div(total_bytes)
