@@ -5,12 +5,13 @@
 mod peer;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use lineside_device::{Act, DeviceError, NotSent, Scope, Verified};
 use lineside_interlock::{
-    EpochCause, Expectation, Ledger, PERMIT_LIFE, Permit, Receipt, RunFacts, Verb, judge,
+    Approvals, EpochCause, Expectation, Ledger, PERMIT_LIFE, Permit, Receipt, RunFacts, Verb, judge,
 };
 use lineside_protocol::rest::application::Trigger;
 use lineside_terms::{ComponentId, Digest, Epoch, Explain, ManufacturingState, RunId};
@@ -60,12 +61,21 @@ async fn permit_for(device: &mut Verified) -> Permit {
         .unwrap();
     ledger.record_intent(&intent, Some(1)).unwrap();
     let look = device.look(EpochCause::Found).await.unwrap();
+    let nobody_is_asked = Approvals::default()
+        .approved(
+            &BTreeMap::new(),
+            intent.plan,
+            intent.run,
+            &"lock".parse().unwrap(),
+        )
+        .unwrap();
     ledger
         .permit(
             &intent.key,
             &Receipt::issued_by_the_journal(1),
             &look,
             proof,
+            nobody_is_asked,
             device.clock().now(),
         )
         .unwrap()

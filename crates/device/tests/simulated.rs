@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use lineside_device::boot::{self, wait_responsive};
 use lineside_device::{Act, Entropy, Scope, Session, SessionConfig, TrustAnchor, Verified, timeouts};
-use lineside_interlock::{EpochCause, Expectation, Ledger, Permit, Reading, Receipt, RunFacts, Verb, judge};
+use lineside_interlock::{
+    Approvals, EpochCause, Expectation, Ledger, Permit, Reading, Receipt, RunFacts, Verb, judge,
+};
 use lineside_link::{Bench as _, Board, Clock, Port};
 use lineside_protocol::rest::Operation;
 use lineside_simulator::{Counters, FaultScript, Pace, What, When, World, WorldConfig};
@@ -82,12 +85,21 @@ async fn permit_for(device: &mut Verified) -> Permit {
         .unwrap();
     ledger.record_intent(&intent, Some(1)).unwrap();
     let look = device.look(EpochCause::Found).await.unwrap();
+    let nobody_is_asked = Approvals::default()
+        .approved(
+            &BTreeMap::new(),
+            intent.plan,
+            intent.run,
+            &"lock".parse().unwrap(),
+        )
+        .unwrap();
     ledger
         .permit(
             &intent.key,
             &Receipt::issued_by_the_journal(1),
             &look,
             proof,
+            nobody_is_asked,
             device.clock().now(),
         )
         .unwrap()

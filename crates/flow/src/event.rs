@@ -13,6 +13,7 @@ use lineside_terms::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::order::Order;
 use crate::recipe::Recipe;
 
 /// Version of the stored form. It grows only when an older reader would misunderstand.
@@ -92,6 +93,11 @@ pub enum Body {
         /// The only device that is meant, if somebody named one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         only: Option<DeviceId>,
+    },
+    /// What somebody ordered, for who goes on with it after the program ended.
+    Ordered {
+        /// The order.
+        order: Box<Order>,
     },
     /// A new epoch of a socket: a board is there, or was reset, or came back.
     BoardSeen {
@@ -201,6 +207,10 @@ pub enum Body {
     Intended {
         /// What exactly.
         intent: Intent,
+        /// The ids of the approvals that this spends one unit of each; none where nobody's leave is needed, or when this
+        /// run has spent its share.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        approvals: Vec<String>,
     },
     /// The device did not plainly confirm; it must be asked in a new epoch.
     ActUnclear {
@@ -250,6 +260,20 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Told>,
     },
+    /// Something was written to a device by hand, outside of any run. The time is that of its beginning, and the start of
+    /// the program is that of the command; it stands here once the next command opened the journal.
+    HandWrite {
+        /// What: the words of the command.
+        verb: String,
+        /// How it ended.
+        outcome: HandOutcome,
+        /// What the device passed before counts no more: its software or settings are not what was proven.
+        #[serde(default)]
+        is_undoing: bool,
+        /// What went wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Told>,
+    },
     /// Somebody asked everything to stop.
     CancelAsked,
     /// Somebody gave leave for a number of units.
@@ -266,6 +290,18 @@ pub enum Body {
         /// Its hash.
         hash: Digest,
     },
+}
+
+/// How something ended that was written by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandOutcome {
+    /// It was done.
+    Done,
+    /// The device refused, and is as it was.
+    Refused,
+    /// It failed, or nobody was left to say how it ended: the device may have taken it, or a part of it.
+    Unclear,
 }
 
 /// How a recovery leaves a device.
@@ -289,6 +325,7 @@ impl Body {
             Self::StationStarted { .. } => "station-started",
             Self::PlanAdopted { .. } => "plan-adopted",
             Self::BatchStarted { .. } => "batch-started",
+            Self::Ordered { .. } => "ordered",
             Self::BoardSeen { .. } => "board-seen",
             Self::BoardGone { .. } => "board-gone",
             Self::Identified { .. } => "identified",
@@ -307,6 +344,7 @@ impl Body {
             Self::RunEnded { .. } => "run-ended",
             Self::RecoveryBegun { .. } => "recovery-begun",
             Self::RecoveryEnded { .. } => "recovery-ended",
+            Self::HandWrite { .. } => "hand-write",
             Self::CancelAsked => "cancel-asked",
             Self::Approved { .. } => "approved",
             Self::Restored { .. } => "restored",

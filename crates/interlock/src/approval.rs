@@ -3,12 +3,17 @@
 //! A plan says which of its irreversible steps need the leave of which role, and of how many people. A grant is that
 //! leave: by whom, for which plan and step, at which station, for how many units, until when and why. Grants are events;
 //! this fold says what is left of them. Who may grant is not judged here: a grant is checked before it becomes an event.
+//!
+//! An act spends its units in the record that holds its intent, so that one is never durable without the other; and no
+//! permit is made without the [`Approved`] that says so.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lineside_terms::{Digest, RunId, StationName, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ledger::Refusal;
 
 /// Whose leave a step needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,15 +50,40 @@ pub struct Grant {
     pub units: u32,
     /// Until when: milliseconds since 1970-01-01 UTC.
     pub until_ms: i64,
+    /// When it was made, in the same way; grants of earlier programs do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_ms: Option<i64>,
     /// Why.
     pub why: String,
 }
 
+impl Grant {
+    /// Whether it is leave for this step of this plan in the role that is needed, and its time is not over.
+    fn is_for(&self, need: &Requirement, plan: &Digest, step: &StepId, now_ms: i64) -> bool {
+        self.role == need.role && self.plan == *plan && self.step == *step && now_ms < self.until_ms
+    }
+}
+
+/// That those whose leave an act needs have given it, and that it is spent in the records; or that the policy of its plan
+/// asks for none. Made only by [`Approvals::approved`]; like a proof it cannot be cloned, stored or read back.
+#[derive(Debug)]
+pub struct Approved {
+    pub(crate) plan: Digest,
+    pub(crate) run: RunId,
+}
+
 /// What is left of all grants: a fold over the journal.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Approvals {
     seen: BTreeSet<String>,
     open: Vec<(Grant, u32)>,
+    /// What was open when the journal was put back from a backup.
+    voided: Vec<Grant>,
+    /// What had been spent by then.
+    voided_shares: BTreeSet<(RunId, StepId)>,
+    /// When the journal was put back last: milliseconds since 1970-01-01 UTC.
+    restored_ms: Option<i64>,
     /// Runs that have spent their share of a step; they need no other to try again.
     spent: BTreeSet<(RunId, StepId)>,
 }
@@ -73,10 +103,32 @@ impl Approvals {
         self.seen.contains(id)
     }
 
-    /// The journal was restored from a backup: nobody knows what was spent since, so nothing is left of any grant.
-    pub fn void(&mut self) {
-        self.open.clear();
-        self.spent.clear();
+    /// True when this grant may have been counted, and spent, in the part of the journal that a restore lost: it was made
+    /// before, or does not say when. [`Self::knows`] knows nothing of that part.
+    pub fn may_be_lost(&self, grant: &Grant) -> bool {
+        let is_newer = |restored_ms| grant.made_ms.is_some_and(|made_ms| made_ms > restored_ms);
+        self.restored_ms.is_some_and(|restored_ms| !is_newer(restored_ms))
+    }
+
+    /// The journal was restored from a backup at `now_ms`: nobody knows what was spent since, so nothing is left of any grant.
+    pub fn void(&mut self, now_ms: i64) {
+        self.restored_ms = self.restored_ms.max(Some(now_ms));
+        self.voided.extend(self.open.drain(..).map(|(grant, _)| grant));
+        self.voided_shares.append(&mut self.spent);
+    }
+
+    /// True when this run could do this step, or somebody had given leave for it that would still be good, and a restore made
+    /// that void: whoever sees that leave is missing must be told why.
+    pub fn is_voided(
+        &self,
+        need: &Requirement,
+        plan: &Digest,
+        run: RunId,
+        step: &StepId,
+        now_ms: i64,
+    ) -> bool {
+        let is_meant = |grant: &Grant| grant.is_for(need, plan, step, now_ms);
+        self.voided_shares.contains(&(run, step.clone())) || self.voided.iter().any(is_meant)
     }
 
     /// Grants with something left, and how much.
@@ -99,9 +151,61 @@ impl Approvals {
         usize::from(need.people.max(1)).saturating_sub(self.usable(need, plan, step, now_ms).len())
     }
 
-    /// Takes one unit from a grant of each person that is needed, those first that end first; false when somebody's is
-    /// missing, and nothing is taken then.
+    /// The grants that an act of this run would spend one unit of each now: one of each person that is needed, those first
+    /// that end first. None of them when the run has spent its share; `None` when somebody's is missing.
+    pub fn offer(
+        &self,
+        need: &Requirement,
+        plan: &Digest,
+        run: RunId,
+        step: &StepId,
+        now_ms: i64,
+    ) -> Option<Vec<String>> {
+        if self.spent.contains(&(run, step.clone())) {
+            return Some(Vec::new());
+        }
+        let people = usize::from(need.people.max(1));
+        let usable = self.usable(need, plan, step, now_ms);
+        let ids = usable
+            .iter()
+            .take(people)
+            .map(|index| self.open[*index].0.id.clone());
+        (usable.len() >= people).then(|| ids.collect())
+    }
+
+    /// Folds in what an intent spent: one unit of each of these grants. When they were good for it is not asked again:
+    /// that was judged when they were offered. False, and nothing is changed, when they are not what the step needs or
+    /// nothing is left of one.
     pub fn spend(
+        &mut self,
+        need: &Requirement,
+        plan: &Digest,
+        run: RunId,
+        step: &StepId,
+        grants: &[String],
+    ) -> bool {
+        let share = (run, step.clone());
+        if grants.is_empty() || self.spent.contains(&share) {
+            return grants.is_empty() && self.spent.contains(&share);
+        }
+        let place = |id: &String| self.open.iter().position(|(grant, _)| grant.id == *id);
+        let places: BTreeSet<usize> = grants.iter().filter_map(place).collect();
+        let fits = |index: &usize| self.fits(*index, need, plan, step, i64::MIN);
+        let people: BTreeSet<&str> = places
+            .iter()
+            .map(|index| self.open[*index].0.by.as_str())
+            .collect();
+        let enough = usize::from(need.people.max(1));
+        if [grants.len(), places.len(), people.len()] != [enough; 3] || !places.iter().all(fits) {
+            return false;
+        }
+        self.take(share, places);
+        true
+    }
+
+    /// As [`Self::spend`], for records of before intents said which grants they spent: those that an act would spend at
+    /// that moment.
+    pub fn spend_as_of(
         &mut self,
         need: &Requirement,
         plan: &Digest,
@@ -109,29 +213,46 @@ impl Approvals {
         step: &StepId,
         now_ms: i64,
     ) -> bool {
-        if self.lacking(need, plan, run, step, now_ms) > 0 {
-            return false;
+        match self.offer(need, plan, run, step, now_ms) {
+            None => false,
+            Some(grants) => self.spend(need, plan, run, step, &grants),
         }
-        if self.spent.insert((run, step.clone())) {
-            let taken = self.usable(need, plan, step, now_ms);
-            for index in taken.into_iter().take(usize::from(need.people.max(1))) {
-                self.open[index].1 -= 1;
-            }
-            self.open.retain(|(_, left)| *left > 0);
+    }
+
+    /// That a run may act in this step as far as the policy of its plan goes: what it needs is spent, or it needs
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotApproved`].
+    pub fn approved(
+        &self,
+        policy: &BTreeMap<StepId, Requirement>,
+        plan: Digest,
+        run: RunId,
+        step: &StepId,
+    ) -> Result<Approved, Refusal> {
+        if policy.contains_key(step) && !self.spent.contains(&(run, step.clone())) {
+            return Err(Refusal::NotApproved { step: step.clone() });
         }
-        true
+        Ok(Approved { plan, run })
+    }
+
+    fn take(&mut self, share: (RunId, StepId), places: impl IntoIterator<Item = usize>) {
+        for index in places {
+            self.open[index].1 -= 1;
+        }
+        self.open.retain(|(_, left)| *left > 0);
+        self.spent.insert(share);
+    }
+
+    fn fits(&self, index: usize, need: &Requirement, plan: &Digest, step: &StepId, now_ms: i64) -> bool {
+        self.open[index].0.is_for(need, plan, step, now_ms)
     }
 
     /// One grant of each person, those first that end first.
     fn usable(&self, need: &Requirement, plan: &Digest, step: &StepId, now_ms: i64) -> Vec<usize> {
         let mut found: Vec<usize> = (0..self.open.len())
-            .filter(|index| {
-                let grant = &self.open[*index].0;
-                grant.role == need.role
-                    && grant.plan == *plan
-                    && grant.step == *step
-                    && now_ms < grant.until_ms
-            })
+            .filter(|index| self.fits(*index, need, plan, step, now_ms))
             .collect();
         found.sort_by_key(|index| (self.open[*index].0.until_ms, *index));
         let mut people = BTreeSet::new();
@@ -157,6 +278,7 @@ mod tests {
             by: by.into(),
             units,
             until_ms,
+            made_ms: None,
             why: "first batch".into(),
         }
     }
@@ -177,25 +299,33 @@ mod tests {
         let lock = "lock".parse().unwrap();
         let mut approvals = Approvals::default();
         assert_eq!(approvals.lacking(&need(1), &PLAN, run(1), &lock, 0), 1);
-        assert!(!approvals.spend(&need(1), &PLAN, run(1), &lock, 0));
+        assert_eq!(approvals.lacking(&need(2), &PLAN, run(1), &lock, 0), 2);
+        assert!(!approvals.spend_as_of(&need(1), &PLAN, run(1), &lock, 0));
         assert!(approvals.record(&grant("a", "qa-1", 2, 100)));
         assert!(
             !approvals.record(&grant("a", "qa-1", 2, 100)),
             "the same one again brings nothing"
         );
+        assert!(approvals.knows("a") && !approvals.knows("b"));
         for _ in 0..3 {
             assert!(
-                approvals.spend(&need(1), &PLAN, run(1), &lock, 99),
+                approvals.spend_as_of(&need(1), &PLAN, run(1), &lock, 99),
                 "a run pays once"
             );
         }
-        assert!(approvals.spend(&need(1), &PLAN, run(2), &lock, 99));
-        assert!(!approvals.spend(&need(1), &PLAN, run(3), &lock, 99));
+        assert!(approvals.spend_as_of(&need(1), &PLAN, run(2), &lock, 99));
+        assert!(!approvals.spend_as_of(&need(1), &PLAN, run(3), &lock, 99));
         assert!(
             !approvals.record(&grant("a", "qa-1", 2, 100)),
             "not even when it is used up"
         );
-        assert!(!approvals.spend(&need(1), &PLAN, run(3), &lock, 99));
+        assert!(!approvals.spend_as_of(&need(1), &PLAN, run(3), &lock, 99));
+    }
+
+    #[test]
+    fn one_person_is_asked_where_a_plan_does_not_say_how_many() {
+        let need: Requirement = serde_json::from_str(r#"{"role":"quality"}"#).unwrap();
+        assert_eq!(need.people, 1);
     }
 
     #[test]
@@ -221,22 +351,103 @@ mod tests {
             "one person is not two"
         );
         approvals.record(&grant("c", "qa-2", 1, 50));
-        assert!(approvals.spend(&need(2), &PLAN, run(1), &lock, 0));
+        assert!(approvals.spend_as_of(&need(2), &PLAN, run(1), &lock, 0));
         assert!(
-            !approvals.spend(&need(2), &PLAN, run(2), &lock, 0),
+            !approvals.spend_as_of(&need(2), &PLAN, run(2), &lock, 0),
             "the second person gave one unit"
         );
-        assert!(approvals.spend(&need(1), &PLAN, run(2), &lock, 0));
+        assert!(approvals.spend_as_of(&need(1), &PLAN, run(2), &lock, 0));
+    }
+
+    #[test]
+    fn what_an_intent_spent_is_taken_as_it_was_written_and_only_if_it_can_be() {
+        let lock: StepId = "lock".parse().unwrap();
+        let mut approvals = Approvals::default();
+        for (id, by, units) in [("a", "qa-1", 2), ("b", "qa-1", 2), ("c", "qa-2", 1)] {
+            approvals.record(&grant(id, by, units, 100));
+        }
+        let mut other = grant("d", "qa-3", 9, 100);
+        other.role = "manager".into();
+        approvals.record(&other);
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+        let policy = BTreeMap::from([(lock.clone(), need(2))]);
+        assert_eq!(
+            approvals.offer(&need(2), &PLAN, run(1), &lock, 99),
+            Some(ids(&["a", "c"]))
+        );
+        assert_eq!(approvals.offer(&need(2), &PLAN, run(1), &lock, 100), None);
+        for wrong in [
+            ids(&[]),
+            ids(&["a"]),
+            ids(&["a", "a"]),
+            ids(&["a", "b"]),
+            ids(&["a", "d"]),
+            ids(&["a", "x"]),
+            ids(&["a", "b", "c"]),
+            ids(&["a", "c", "c"]),
+        ] {
+            assert!(
+                !approvals.spend(&need(2), &PLAN, run(1), &lock, &wrong),
+                "{wrong:?}"
+            );
+            let refused = approvals.approved(&policy, PLAN, run(1), &lock).unwrap_err();
+            assert_eq!(refused, Refusal::NotApproved { step: lock.clone() });
+        }
+        // Its time is over meanwhile, which does not undo what was spent within it.
+        assert!(approvals.spend(&need(2), &PLAN, run(1), &lock, &ids(&["b", "c"])));
+        let left: Vec<_> = approvals
+            .open()
+            .map(|(grant, left)| (grant.id.as_str(), left))
+            .collect();
+        assert_eq!(left, [("a", 2), ("b", 1), ("d", 9)]);
+        assert!(approvals.approved(&policy, PLAN, run(1), &lock).is_ok());
+        assert!(approvals.approved(&policy, PLAN, run(2), &lock).is_err());
+        assert!(
+            approvals.approved(&BTreeMap::new(), PLAN, run(2), &lock).is_ok(),
+            "nobody is asked"
+        );
+        // Once it has spent its share, it offers nothing more and can spend nothing more.
+        assert_eq!(
+            approvals.offer(&need(2), &PLAN, run(1), &lock, 99),
+            Some(Vec::new())
+        );
+        assert!(approvals.spend(&need(2), &PLAN, run(1), &lock, &[]));
+        assert!(!approvals.spend(&need(2), &PLAN, run(1), &lock, &ids(&["a", "b"])));
+        assert!(!approvals.spend(&need(1), &PLAN, run(1), &lock, &ids(&["a"])));
     }
 
     #[test]
     fn a_restored_journal_leaves_nothing() {
-        let lock = "lock".parse().unwrap();
+        let lock: StepId = "lock".parse().unwrap();
         let mut approvals = Approvals::default();
         approvals.record(&grant("a", "qa-1", 5, 100));
-        assert!(approvals.spend(&need(1), &PLAN, run(1), &lock, 0));
-        approvals.void();
+        assert!(approvals.spend_as_of(&need(1), &PLAN, run(1), &lock, 0));
+        let is_voided = |approvals: &Approvals, people: u8, id: u8, now_ms: i64| {
+            approvals.is_voided(&need(people), &PLAN, run(id), &lock, now_ms)
+        };
+        assert!(!is_voided(&approvals, 1, 1, 0) && !is_voided(&approvals, 1, 2, 0));
+        approvals.void(50);
+        // What was granted after the backup is unknown now: only what was made since the restore is surely unspent.
+        let made = |made_ms| Grant {
+            made_ms,
+            ..grant("b", "qa-1", 5, 100)
+        };
+        assert!(
+            [None, Some(49), Some(50)]
+                .iter()
+                .all(|at| approvals.may_be_lost(&made(*at)))
+        );
+        assert!(!approvals.may_be_lost(&made(Some(51))));
+        assert!(!Approvals::default().may_be_lost(&made(None)));
         assert_eq!(approvals.lacking(&need(1), &PLAN, run(1), &lock, 0), 1);
+        // Of its share one run is told whenever it asks; of leave that nobody had used, all while it would be good.
+        assert!(is_voided(&approvals, 1, 1, 100));
+        assert!(is_voided(&approvals, 2, 2, 99) && !is_voided(&approvals, 2, 2, 100));
+        let night = Requirement {
+            role: "night".into(),
+            people: 1,
+        };
+        assert!(!approvals.is_voided(&night, &PLAN, run(2), &lock, 0));
         assert!(
             !approvals.record(&grant("a", "qa-1", 5, 100)),
             "a grant of before is no new one"
@@ -257,7 +468,7 @@ mod tests {
             let mut paid = 0;
             let mut runs = BTreeSet::new();
             for (number, now, people) in tries {
-                if approvals.spend(&need(people), &PLAN, run(number), &lock, now) && runs.insert(number) {
+                if approvals.spend_as_of(&need(people), &PLAN, run(number), &lock, now) && runs.insert(number) {
                     paid += u64::from(people);
                 }
                 let left: u64 = approvals.open().map(|(_, left)| u64::from(left)).sum();

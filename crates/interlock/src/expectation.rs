@@ -45,6 +45,15 @@ pub struct Expectation {
     pub certificates: BTreeSet<String>,
     /// Proxy: exactly this.
     pub proxy: Option<ProxyFact>,
+    /// Nothing but the state is compared: what a person does by hand, where the station's policy lets him do it without a
+    /// ready check. No plan can say so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_state_alone: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Expectation {
@@ -59,6 +68,15 @@ impl Expectation {
             wifi: BTreeSet::new(),
             certificates: BTreeSet::new(),
             proxy: None,
+            is_state_alone: false,
+        }
+    }
+
+    /// Nothing but `state`, whatever else the device holds.
+    pub fn state_alone(state: ManufacturingState) -> Self {
+        Self {
+            is_state_alone: true,
+            ..Self::bare(state, Vec::new(), Vec::new())
         }
     }
 }

@@ -127,7 +127,8 @@ impl Earlier {
     }
 }
 
-/// That a device is ready, right now. Comes only from [`judge`]; it cannot be made, cloned, stored or read back:
+/// That a device is ready, right now; where [`Expectation::is_state_alone`], no more than in which state it is. Comes only
+/// from [`judge`]; it cannot be made, cloned, stored or read back:
 ///
 /// ```compile_fail
 /// fn twice(proof: lineside_interlock::ReadyProof) -> (lineside_interlock::ReadyProof, lineside_interlock::ReadyProof) {
@@ -232,24 +233,12 @@ pub fn classify(
 /// Compares what was read with what is expected. `earlier` is a recorded proof of the same device from before it was
 /// locked; it can turn *unknown* into pass, but never yields a new [`ReadyProof`].
 pub fn judge(expected: &Expectation, facts: &Facts, run: &RunFacts, earlier: Option<&Earlier>) -> Judgement {
-    let release = release_of(expected, facts);
-    let mut checks = vec![
-        state(expected, facts),
-        security(facts),
-        capabilities(facts),
-        os(expected, facts, release),
-        components(expected, facts, release),
-        images(expected, facts),
-        names(CheckName::Wifi, &expected.wifi, &facts.wifi),
-        names(
-            CheckName::Certificates,
-            &expected.certificates,
-            &facts.certificates,
-        ),
-        proxy(expected, facts),
-        pending(facts),
-        uptime(facts),
-    ];
+    let mut checks = if expected.is_state_alone {
+        vec![state(expected, facts), uptime(facts)]
+    } else {
+        all_checks(expected, facts)
+    };
+
     if let Some(earlier) = earlier.filter(|earlier| earlier.device == facts.device) {
         for check in checks
             .iter_mut()
@@ -275,6 +264,27 @@ pub fn judge(expected: &Expectation, facts: &Facts, run: &RunFacts, earlier: Opt
         taken_at: facts.taken_at,
     });
     Judgement { checks, proof }
+}
+
+fn all_checks(expected: &Expectation, facts: &Facts) -> Vec<Check> {
+    let release = release_of(expected, facts);
+    vec![
+        state(expected, facts),
+        security(facts),
+        capabilities(facts),
+        os(expected, facts, release),
+        components(expected, facts, release),
+        images(expected, facts),
+        names(CheckName::Wifi, &expected.wifi, &facts.wifi),
+        names(
+            CheckName::Certificates,
+            &expected.certificates,
+            &facts.certificates,
+        ),
+        proxy(expected, facts),
+        pending(facts),
+        uptime(facts),
+    ]
 }
 
 /// A check of something that was read; what was not read is unknown, whatever the reason.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use lineside_terms::{Blame, DeviceId, Digest, Epoch, Explain, Instant, ManufacturingState, RunId};
+use lineside_terms::{Blame, DeviceId, Digest, Epoch, Explain, Instant, ManufacturingState, RunId, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Approved;
 use crate::facts::Look;
 use crate::judge::ReadyProof;
 use crate::permit::{PERMIT_LIFE, Permit, Receipt};
@@ -74,19 +75,13 @@ pub enum Verdict {
 }
 
 /// Where an intent stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// No verdict yet: the device must be asked.
     Open,
     /// Decided.
     Decided(Verdict),
-}
-
-impl Standing {
-    /// True when no further intent for the same act may follow.
-    pub const fn is_last_word(self) -> bool {
-        matches!(self, Self::Decided(Verdict::Confirmed | Verdict::Unclear))
-    }
 }
 
 /// A history that cannot have happened: the journal was damaged, mixed up or edited.
@@ -156,6 +151,12 @@ pub enum Refusal {
     /// The look is too old.
     #[error("the look at the device is too old to act on")]
     Stale,
+    /// The plan asks for somebody's leave, and none is spent for this run.
+    #[error("no approval is spent for the step {step}")]
+    NotApproved {
+        /// The step.
+        step: StepId,
+    },
 }
 
 impl Explain for Refusal {
@@ -168,6 +169,7 @@ impl Explain for Refusal {
             Self::NotDurable { .. } => "interlock.not-durable",
             Self::Mismatch { .. } => "interlock.mismatch",
             Self::Stale => "interlock.stale",
+            Self::NotApproved { .. } => "interlock.not-approved",
         }
     }
 
@@ -179,7 +181,7 @@ impl Explain for Refusal {
             Self::Done { .. } => "Nothing is to be done: see the run in the records.".into(),
             Self::Unclear { .. } => "Set the unit aside; a person decides with the records at hand.".into(),
             Self::NotForward { .. } => "Correct `final` in the plan: states only move forward.".into(),
-            Self::NotDurable { .. } | Self::Mismatch { .. } | Self::Stale => {
+            Self::NotDurable { .. } | Self::Mismatch { .. } | Self::Stale | Self::NotApproved { .. } => {
                 "Nothing was sent. Run the unit again; if it comes back, report it with the journal.".into()
             }
         }
@@ -189,26 +191,60 @@ impl Explain for Refusal {
         match self {
             Self::Unresolved { .. } | Self::Done { .. } | Self::Unclear { .. } => Blame::Device,
             Self::NotForward { .. } => Blame::Plan,
-            Self::NotDurable { .. } | Self::Mismatch { .. } | Self::Stale => Blame::Station,
+            Self::NotDurable { .. } | Self::Mismatch { .. } | Self::Stale | Self::NotApproved { .. } => {
+                Blame::Station
+            }
         }
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Entry {
     intent: Intent,
     standing: Standing,
-    /// Sequence number of the intent's event, if it was written by this start of the program.
+    /// Sequence number of the intent's event, if it was written by this start of the program. It is not kept: an intent
+    /// that was read back can never become a permit.
+    #[serde(skip)]
     written_as: Option<u64>,
     /// A permit was handed out for it.
+    #[serde(skip)]
     is_permitted: bool,
 }
 
-/// Which acts were intended and what became of them: a fold over the journal.
-#[derive(Debug, Clone, Default)]
+/// Which acts were intended and what became of them: a fold over the journal. It can be kept as a list of the intents and
+/// where they stand.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Ledger {
     /// The latest intent for each act; earlier generations are disproved by construction.
+    #[serde(with = "by_act")]
     acts: BTreeMap<(DeviceId, Verb, ManufacturingState), Entry>,
+}
+
+/// The map of acts as a list: a key is a part of what it stands for.
+mod by_act {
+    use std::collections::BTreeMap;
+
+    use lineside_terms::{DeviceId, ManufacturingState};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Entry, Verb};
+
+    type Acts = BTreeMap<(DeviceId, Verb, ManufacturingState), Entry>;
+
+    pub(super) fn serialize<S: Serializer>(acts: &Acts, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(acts.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Acts, D::Error> {
+        let entries = Vec::<Entry>::deserialize(deserializer)?;
+        let keyed = entries.into_iter().map(|entry| {
+            let key = entry.intent.key;
+            ((key.device, key.verb, key.target), entry)
+        });
+        Ok(keyed.collect())
+    }
 }
 
 impl Ledger {
@@ -311,13 +347,14 @@ impl Ledger {
     ///
     /// # Errors
     /// When the intent is not durable or not of this start of the program, has a verdict or a permit already, or when
-    /// proof, look and intent do not belong together or are too old.
+    /// proof, look, approval and intent do not belong together or are too old.
     pub fn permit(
         &mut self,
         key: &OnceKey,
         receipt: &Receipt,
         look: &Look,
         proof: ReadyProof,
+        approved: Approved,
         now: Instant,
     ) -> Result<Permit, Refusal> {
         let entry = self
@@ -342,6 +379,10 @@ impl Ledger {
             (proof.epoch != intent.epoch || look.epoch != intent.epoch, "epoch"),
             (proof.run != intent.run, "run"),
             (proof.plan != intent.plan, "plan"),
+            (
+                approved.run != intent.run || approved.plan != intent.plan,
+                "approval",
+            ),
             (proof.digest != intent.proof, "facts"),
             (
                 look.state != intent.from || proof.state != intent.from,

@@ -7,8 +7,10 @@
 //!   it yield a [`ReadyProof`].
 //! * An [`Intent`] names the act by its [`OnceKey`]; the [`Ledger`] proposes it only if no earlier intent for the same
 //!   act is confirmed, unclear or unresolved.
-//! * When the journal hands out the [`Receipt`] that the intent is durable, the ledger turns intent, proof and
-//!   [`Look`] into the one [`Permit`] that the `device` crate demands.
+//! * Where the plan wants somebody's leave for the act, the same record says which [`Grant`]s it spends; [`Approved`] is
+//!   the word of the [`Approvals`] that this was done, or that nobody is to be asked.
+//! * When the journal hands out the [`Receipt`] that the intent is durable, the ledger turns intent, proof, [`Look`] and
+//!   [`Approved`] into the one [`Permit`] that the `device` crate demands.
 //! * What came of it is a [`Verdict`]: confirmed, disproved by a later look when nothing could be in flight any more,
 //!   or unclear, which a person decides.
 //!
@@ -31,7 +33,7 @@ mod ledger;
 mod permit;
 mod protected;
 
-pub use approval::{Approvals, Grant, Requirement};
+pub use approval::{Approvals, Approved, Grant, Requirement};
 pub use erasure::{ErasePermit, EraseRefusal, EraseRule, EraseTarget, Erasure};
 pub use expectation::{Expectation, OsRelease, Pair};
 pub use facts::{ComponentFact, EpochCause, Facts, ImageFacts, Look, ProxyFact, Reading, SessionTag};

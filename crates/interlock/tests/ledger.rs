@@ -67,6 +67,16 @@ fn look(n: u8, epoch: u64, cause: EpochCause, state: ManufacturingState) -> Look
     }
 }
 
+/// Leave for a run of the plan; its policy asks nobody.
+fn leave(run: u8) -> Approved {
+    let run = RunId::from_bytes([run; 16]);
+    let nobody = std::collections::BTreeMap::new();
+    let step = "lock".parse().expect("a name of a step");
+    Approvals::default()
+        .approved(&nobody, Digest::ZERO, run, &step)
+        .expect("nobody is asked")
+}
+
 const OLD: ManufacturingState = ManufacturingState::Module1Complete;
 const NEW: ManufacturingState = ManufacturingState::DeviceComplete;
 
@@ -79,20 +89,147 @@ fn a_durable_intent_with_proof_and_look_gives_exactly_one_permit() {
     let early = Receipt::issued_by_the_journal(7);
     assert_eq!(
         ledger
-            .permit(&intent.key, &early, &here, proof(1, 3), Instant::ZERO)
+            .permit(&intent.key, &early, &here, proof(1, 3), leave(7), Instant::ZERO)
             .unwrap_err(),
         Refusal::NotDurable { key: intent.key }
     );
     let receipt = Receipt::issued_by_the_journal(8);
     let permit = ledger
-        .permit(&intent.key, &receipt, &here, proof(1, 3), Instant::ZERO)
+        .permit(&intent.key, &receipt, &here, proof(1, 3), leave(7), Instant::ZERO)
         .unwrap();
     assert_eq!(
         (permit.device(), permit.target(), permit.from()),
         (&device(1), NEW, OLD)
     );
-    let again = ledger.permit(&intent.key, &receipt, &here, proof(1, 3), Instant::ZERO);
+    // It is good for what was read, and for nothing after that.
+    assert_eq!((permit.key(), permit.epoch()), (&intent.key, Epoch(3)));
+    assert_eq!((permit.writes(), permit.uptime_s()), (4, 11));
+    assert_eq!(permit.session(), SessionTag::from_bytes([1; 16]));
+    assert_eq!(permit.expires(), Instant::ZERO + PERMIT_LIFE);
+    let again = ledger.permit(&intent.key, &receipt, &here, proof(1, 3), leave(7), Instant::ZERO);
     assert_eq!(again.unwrap_err(), Refusal::Unresolved { key: intent.key });
+}
+
+/// What is kept and read back knows what was intended and decided, and that is all: no permit comes of it, whatever had been
+/// durable.
+#[test]
+fn an_intent_that_was_kept_is_asked_about_and_never_carried_out() {
+    let mut ledger = Ledger::new();
+    let intent = ledger.propose(Verb::StateChange, NEW, &proof(1, 3)).unwrap();
+    ledger.record_intent(&intent, Some(8)).unwrap();
+    let kept = serde_json::to_string(&ledger).unwrap();
+    let mut read: Ledger = serde_json::from_str(&kept).unwrap();
+    let known: Vec<_> = read.of(&device(1)).collect();
+    assert_eq!(known, [(&intent, Standing::Open)]);
+    assert_eq!(serde_json::to_string(&read).unwrap(), kept);
+    let (here, receipt) = (
+        look(1, 3, EpochCause::Found, OLD),
+        Receipt::issued_by_the_journal(8),
+    );
+    let refused = read.permit(&intent.key, &receipt, &here, proof(1, 3), leave(7), Instant::ZERO);
+    assert_eq!(refused.unwrap_err(), Refusal::NotDurable { key: intent.key });
+    let _permit = ledger
+        .permit(&intent.key, &receipt, &here, proof(1, 3), leave(7), Instant::ZERO)
+        .expect("where it was written it is good");
+}
+
+#[test]
+fn what_nobody_resolved_is_open_or_unclear() {
+    let mut ledger = Ledger::new();
+    let mut keys = Vec::new();
+    for n in 1..=4 {
+        let intent = ledger.propose(Verb::StateChange, NEW, &proof(n, 3)).unwrap();
+        ledger.record_intent(&intent, None).unwrap();
+        keys.push(intent.key);
+    }
+    for (key, verdict) in keys[1..]
+        .iter()
+        .zip([Verdict::Confirmed, Verdict::Disproved, Verdict::Unclear])
+    {
+        ledger.record_verdict(key, verdict).unwrap();
+    }
+    let open: Vec<_> = ledger
+        .unresolved()
+        .map(|(intent, standing)| (intent.key, standing))
+        .collect();
+    let unclear = Standing::Decided(Verdict::Unclear);
+    assert_eq!(open, [(keys[0], Standing::Open), (keys[3], unclear)]);
+}
+
+#[test]
+fn a_permit_is_for_the_run_and_the_plan_that_were_approved() {
+    let mut ledger = Ledger::new();
+    let intent = ledger.propose(Verb::StateChange, NEW, &proof(1, 3)).unwrap();
+    ledger.record_intent(&intent, Some(1)).unwrap();
+    let receipt = Receipt::issued_by_the_journal(1);
+    let here = look(1, 3, EpochCause::Found, OLD);
+    let nobody = std::collections::BTreeMap::new();
+    let step = "lock".parse().unwrap();
+    let other_plan = Approvals::default()
+        .approved(&nobody, Digest::from_bytes([9; 32]), intent.run, &step)
+        .unwrap();
+    for approved in [leave(8), other_plan] {
+        let refused = ledger.permit(&intent.key, &receipt, &here, proof(1, 3), approved, Instant::ZERO);
+        assert_eq!(refused.unwrap_err(), Refusal::Mismatch { what: "approval" });
+    }
+}
+
+#[test]
+fn an_act_that_does_not_lead_forward_is_not_proposed() {
+    let ledger = Ledger::new();
+    for target in [OLD, ManufacturingState::Blank] {
+        let refused = ledger
+            .propose(Verb::StateChange, target, &proof(1, 3))
+            .unwrap_err();
+        assert_eq!(refused, Refusal::NotForward { from: OLD, target });
+        assert_eq!(refused.code(), "interlock.not-forward");
+    }
+}
+
+#[test]
+fn a_history_with_an_intent_too_many_is_impossible() {
+    let mut ledger = Ledger::new();
+    let first = ledger.propose(Verb::StateChange, NEW, &proof(1, 3)).unwrap();
+    let nth = |generation| Intent {
+        key: OnceKey {
+            generation,
+            ..first.key
+        },
+        ..first
+    };
+    let is_impossible = |ledger: &mut Ledger, generation| {
+        let key = nth(generation).key;
+        ledger.record_intent(&nth(generation), None) == Err(IllegalHistory::SecondIntent { key })
+    };
+    assert!(is_impossible(&mut ledger, 2), "the first is missing");
+    ledger.record_intent(&first, None).unwrap();
+    assert!(is_impossible(&mut ledger, 2), "the first is open");
+    ledger.record_verdict(&first.key, Verdict::Disproved).unwrap();
+    assert!(is_impossible(&mut ledger, 1), "it is there already");
+    assert!(is_impossible(&mut ledger, 3), "the second is missing");
+    ledger.record_intent(&nth(2), None).unwrap();
+}
+
+#[test]
+fn a_verdict_is_final_unless_it_was_unclear() {
+    use Verdict::{Confirmed, Disproved, Unclear};
+    for first in [Confirmed, Disproved, Unclear] {
+        for second in [Confirmed, Disproved, Unclear] {
+            let mut ledger = Ledger::new();
+            let intent = ledger.propose(Verb::StateChange, NEW, &proof(1, 3)).unwrap();
+            let key = intent.key;
+            let nobodys = ledger.record_verdict(&key, first);
+            assert_eq!(nobodys, Err(IllegalHistory::NoIntent { key }));
+            ledger.record_intent(&intent, None).unwrap();
+            ledger.record_verdict(&key, first).unwrap();
+            let again = ledger.record_verdict(&key, second);
+            let is_legal = first == second || first == Unclear;
+            assert_eq!(again.is_ok(), is_legal, "{first:?}, then {second:?}");
+            let stands = if is_legal { second } else { first };
+            let (_, standing) = ledger.of(&key.device).next().unwrap();
+            assert_eq!(standing, Standing::Decided(stands));
+        }
+    }
 }
 
 #[test]
@@ -106,6 +243,7 @@ fn an_intent_that_was_read_back_never_becomes_a_permit() {
         &receipt,
         &look(1, 3, EpochCause::Found, OLD),
         proof(1, 3),
+        leave(7),
         Instant::ZERO,
     );
     assert_eq!(refused.unwrap_err(), Refusal::NotDurable { key: intent.key });
@@ -128,6 +266,7 @@ fn every_part_that_does_not_belong_is_refused() {
                 &Receipt::issued_by_the_journal(1),
                 &here,
                 proof(1, 3),
+                leave(7),
                 now,
             )
             .unwrap_err()
@@ -271,7 +410,7 @@ proptest! {
                     let held = history.last().unwrap().0.epoch.0;
                     let receipt = Receipt::issued_by_the_journal(receipt * 4);
                     let here = look(1, held, EpochCause::Found, OLD);
-                    if ledger.permit(&key, &receipt, &here, proof(1, held), Instant::ZERO).is_ok() {
+                    if ledger.permit(&key, &receipt, &here, proof(1, held), leave(7), Instant::ZERO).is_ok() {
                         prop_assert!(in_flight.is_none(), "sent while an earlier one was in flight");
                         prop_assert_eq!(applied, 0, "sent after it was applied");
                         if held == epoch {

@@ -25,6 +25,29 @@ CREATE TABLE plan_steps (
     PRIMARY KEY (plan, step)
 );
 
+CREATE TABLE orders (
+    -- What each start of the program was ordered to do.
+    sequence INTEGER PRIMARY KEY,
+    boot     TEXT NOT NULL,
+    plan     TEXT NOT NULL,
+    bundle   TEXT
+);
+CREATE INDEX orders_by_boot ON orders (boot);
+
+CREATE TABLE approvals (
+    -- As they were given, as JSON.
+    id       TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    given    TEXT NOT NULL
+);
+
+CREATE TABLE spent (
+    -- Which approvals the irreversible steps of a run spent.
+    run      TEXT NOT NULL,
+    approval TEXT NOT NULL,
+    PRIMARY KEY (run, approval)
+);
+
 CREATE TABLE devices (
     device       TEXT PRIMARY KEY,
     first_seen   TEXT NOT NULL,
@@ -34,12 +57,16 @@ CREATE TABLE devices (
     security     TEXT,
     serial       TEXT,
     -- The run of this station that finished it, confirmed by the device.
-    complete_run TEXT
+    complete_run TEXT,
+    -- The event with which its OS was last to be written anew.
+    recovery     INTEGER
 );
 
 CREATE TABLE runs (
     run           TEXT PRIMARY KEY,
     sequence      INTEGER NOT NULL,
+    -- The start of the program that began it.
+    boot          TEXT NOT NULL,
     device        TEXT NOT NULL,
     slot          TEXT,
     serial        TEXT NOT NULL,
@@ -57,7 +84,10 @@ CREATE TABLE runs (
     error_code    TEXT,
     error_message TEXT,
     error_help    TEXT,
-    error_blame   TEXT
+    error_blame   TEXT,
+    -- The event, and its time, by which the software and settings that passed were lost.
+    undone        INTEGER,
+    undone_at     TEXT
 );
 CREATE INDEX runs_by_sequence ON runs (sequence);
 CREATE INDEX runs_by_device ON runs (device);
@@ -150,3 +180,21 @@ CREATE TABLE incidents (
     error_blame   TEXT NOT NULL
 );
 CREATE INDEX incidents_by_run ON incidents (run);
+
+-- What was written to devices by hand, outside of runs.
+CREATE TABLE hand_writes (
+    sequence      INTEGER PRIMARY KEY,
+    at            TEXT NOT NULL,
+    operator      TEXT,
+    slot          TEXT,
+    device        TEXT NOT NULL,
+    verb          TEXT NOT NULL,
+    outcome       TEXT NOT NULL,
+    -- 1 when what the device passed before counts no more.
+    is_undoing    INTEGER NOT NULL,
+    error_code    TEXT,
+    error_message TEXT,
+    error_help    TEXT,
+    error_blame   TEXT
+);
+CREATE INDEX hand_writes_by_device ON hand_writes (device);

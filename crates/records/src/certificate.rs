@@ -37,6 +37,9 @@ pub struct Certificate {
     pub product: Option<String>,
     /// Hash of the plan with all that it refers to.
     pub plan: Digest,
+    /// Hash of the imported bundle that the plan came from, if it came from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Digest>,
     /// The run that finished the unit.
     pub run: RunId,
     /// When it began.
@@ -85,10 +88,19 @@ pub struct CertificateCheck {
 }
 
 impl Certificate {
-    /// Of a run that passed; `None` for any other: nothing is certified of a unit that did not pass.
-    pub fn of(run: &RunRecord, issued: String, checkpoint: &Checkpoint) -> Option<Self> {
+    /// Of a run that passed and was not undone since; `None` for any other: nothing is certified of a unit that did not
+    /// pass, or whose software is gone. `bundle` is the one that the run's plan came from.
+    pub fn of(
+        run: &RunRecord,
+        bundle: Option<Digest>,
+        issued: String,
+        checkpoint: &Checkpoint,
+    ) -> Option<Self> {
         let about = &run.summary;
         let outcome = about.outcome.filter(|outcome| outcome.is_good())?;
+        if about.undone.is_some() {
+            return None;
+        }
         let mut steps: Vec<CertificateStep> = Vec::new();
         for step in &run.steps {
             let latest = CertificateStep {
@@ -121,6 +133,7 @@ impl Certificate {
             serial: about.serial.clone(),
             product: about.product.clone(),
             plan: about.plan,
+            bundle,
             run: about.run,
             started: about.started.clone(),
             ended: about.ended.clone()?,
@@ -177,6 +190,9 @@ impl Certificate {
             ("Run", self.run.to_string()),
             ("Plan", self.plan.to_string()),
         ];
+        if let Some(bundle) = self.bundle {
+            facts.push(("Bundle", bundle.to_string()));
+        }
         if let Some(state) = self.state {
             facts.insert(4, ("State", state.to_string()));
         }
@@ -306,6 +322,7 @@ mod tests {
                 shift: None,
                 work_order: None,
                 error: None,
+                undone: None,
             },
             steps: vec![step(1, Outcome::Fail), step(2, Outcome::Pass)],
             judgements: Vec::new(),
@@ -325,8 +342,13 @@ mod tests {
 
     #[test]
     fn a_certificate_survives_sealing_and_names_nobody() {
-        let certificate =
-            Certificate::of(&run(Outcome::Pass), "2026-11-22T20:16:00Z".into(), &checkpoint(7)).unwrap();
+        let certificate = Certificate::of(
+            &run(Outcome::Pass),
+            None,
+            "2026-11-22T20:16:00Z".into(),
+            &checkpoint(7),
+        )
+        .unwrap();
         assert_eq!(certificate.steps.len(), 1);
         assert_eq!(certificate.steps[0].outcome, Some(Outcome::Pass));
         let key = TestKey::new(7);
@@ -341,10 +363,23 @@ mod tests {
     }
 
     #[test]
+    fn the_bundle_that_the_plan_came_from_is_certified_and_printed() {
+        let bundle = Digest::from_bytes([0xb5; 32]);
+        let certificate =
+            Certificate::of(&run(Outcome::Pass), Some(bundle), String::new(), &checkpoint(7)).unwrap();
+        let sealed = seal(&certificate.to_text(), &TestKey::new(7)).unwrap();
+        assert!(sealed.contains(&format!("\"bundle\": \"{bundle}\"")), "{sealed}");
+        let (read, _) = Certificate::from_sealed(&unseal(sealed.as_bytes(), None).unwrap()).unwrap();
+        assert_eq!(read.bundle, Some(bundle));
+        let page = read.to_html(checkpoint(7).point, "ab12", "", "");
+        assert!(page.contains(&format!("<th>Bundle<td>{bundle}")));
+    }
+
+    #[test]
     fn nothing_is_certified_of_a_unit_that_did_not_pass() {
         for outcome in [Outcome::Fail, Outcome::Error, Outcome::Unknown] {
             assert_eq!(
-                Certificate::of(&run(outcome), String::new(), &checkpoint(7)),
+                Certificate::of(&run(outcome), None, String::new(), &checkpoint(7)),
                 None
             );
         }
@@ -352,7 +387,7 @@ mod tests {
 
     #[test]
     fn what_another_key_checkpointed_or_is_something_else_is_refused() {
-        let certificate = Certificate::of(&run(Outcome::Pass), String::new(), &checkpoint(8)).unwrap();
+        let certificate = Certificate::of(&run(Outcome::Pass), None, String::new(), &checkpoint(8)).unwrap();
         for text in [
             certificate.to_text(),
             "{\"kind\":\"other\"}".into(),
@@ -366,7 +401,7 @@ mod tests {
 
     #[test]
     fn the_page_shows_text_as_text() {
-        let certificate = Certificate::of(&run(Outcome::Pass), String::new(), &checkpoint(7)).unwrap();
+        let certificate = Certificate::of(&run(Outcome::Pass), None, String::new(), &checkpoint(7)).unwrap();
         let page = certificate.to_html(checkpoint(7).point, "ab12", "<script>", "");
         assert!(page.contains("Sample &lt;b&gt;thermostat") && page.contains("supply &amp; co"));
         assert!(!page.contains("<script>") && !page.contains("<b>thermostat"));

@@ -4,7 +4,7 @@ use lineside_terms::{Digest, StationName};
 use ring::digest::{SHA256, digest};
 
 use crate::error::{Damage, DamageKind, RecordsError, TornTail};
-use crate::segment::{FORMAT, Frame, Header, HeaderError, first_of};
+use crate::segment::{FORMAT, Frame, Header, HeaderError, MAX_HEADER, first_of};
 
 /// How much is summed at most when looking for life behind a bad frame. Only bytes made on purpose come near it.
 const SEARCH_LIMIT: usize = 256 << 20;
@@ -158,9 +158,10 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// True for a last segment that has no whole header and nothing behind it: it was never used.
+/// True for a last segment that has no whole header and nothing behind it: it was never used. A file that is longer than
+/// a header can be is none that a crash left so: nothing is written behind a header before that is on the disk.
 pub(crate) fn is_unborn(bytes: &[u8]) -> bool {
-    Header::decode(bytes) == Err(HeaderError::Broken) && !is_life_after(bytes, 0)
+    bytes.len() <= MAX_HEADER && Header::decode(bytes) == Err(HeaderError::Broken) && !is_life_after(bytes, 0)
 }
 
 /// True when the first frame of some group stands behind a bad frame, so that the bad one was durable once. True

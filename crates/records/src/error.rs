@@ -118,6 +118,22 @@ pub enum RecordsError {
         /// Up to where it was read before.
         sequence: u64,
     },
+    /// The journal was read again after a failure, and does not hold what was written to it.
+    #[error(
+        "the journal was read again after a failure, and event {sequence} is not the one that was written"
+    )]
+    Changed {
+        /// The first event that is another one, or missing.
+        sequence: u64,
+    },
+    /// A note of what was written by hand cannot be read.
+    #[error("the note {} of what was written by hand cannot be read: {why}", path.display())]
+    HandNote {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The thread that keeps the journal has ended.
     #[error("the journal has been closed")]
     Closed,
@@ -170,6 +186,16 @@ impl RecordsError {
     }
 }
 
+impl RecordsError {
+    /// True when the disk is in the way: the journal may be opened again when that is mended.
+    pub const fn is_of_the_disk(&self) -> bool {
+        matches!(
+            self,
+            Self::Full { .. } | Self::ReadOnly { .. } | Self::Disk { .. } | Self::Broken { .. }
+        )
+    }
+}
+
 impl Explain for RecordsError {
     fn code(&self) -> &'static str {
         match self {
@@ -187,6 +213,8 @@ impl Explain for RecordsError {
             Self::OutOfOrder { .. } => "records.out-of-order",
             Self::TooLarge { .. } => "records.too-large",
             Self::OtherHistory { .. } => "records.other-history",
+            Self::Changed { .. } => "records.changed",
+            Self::HandNote { .. } => "records.hand-note",
             Self::Closed => "records.closed",
             Self::View { .. } => "records.view",
             Self::NotFound { .. } => "records.not-found",
@@ -228,6 +256,16 @@ impl Explain for RecordsError {
             }
             Self::OtherHistory { .. } => {
                 "The journal was replaced. Delete the view; it is made again from the journal.".into()
+            }
+            Self::Changed { .. } => {
+                "Something else wrote to the data folder, or the disk lost what it had promised to keep. Keep a copy as \
+                 it is, check the disk, and go on with the last backup."
+                    .into()
+            }
+            Self::HandNote { .. } => {
+                "Something was written to a device by hand, and nobody can read what. Keep the file elsewhere, and check \
+                 the devices that were worked on with `lineside ready-check` before they are shipped."
+                    .into()
             }
             Self::Closed => "Run again: the journal is opened anew.".into(),
             Self::View { .. } => {

@@ -58,6 +58,53 @@ impl Journal {
         Ok((journal, replay))
     }
 
+    /// True when a write or sync failed: nothing is taken any more before it was opened again.
+    pub fn is_broken(&self) -> bool {
+        self.log.check().is_err()
+    }
+
+    /// Goes on after a failure, within the same start of the program. The file that failed is closed and never trusted
+    /// again: the journal is opened and read anew, what it holds behind the last acknowledged event must be what was
+    /// written, and what is missing of that is written once more.
+    ///
+    /// `unacknowledged` is all that was appended, in order, and has no receipt.
+    ///
+    /// # Errors
+    /// When the disk still fails, or the journal holds something else. Nothing was acknowledged then, and it may be
+    /// tried again.
+    pub fn reopen<'a>(
+        &mut self,
+        unacknowledged: impl IntoIterator<Item = &'a Event>,
+    ) -> Result<Receipt, RecordsError> {
+        let known = self.durable();
+        let disk = Arc::clone(self.log.disk());
+        let (log, torn) = Log::open(disk, self.station().clone(), self.log.segment_bytes())?;
+        let ends = log.durable().sequence;
+        let changed = |sequence| RecordsError::Changed { sequence };
+        if ends < known.sequence {
+            return Err(changed(ends + 1));
+        }
+        let mut missing: Vec<Event> = Vec::new();
+        let mut there = Replay::bounded(Arc::clone(log.disk()), known, Some(ends))?;
+        for event in unacknowledged
+            .into_iter()
+            .filter(|event| event.sequence > known.sequence)
+        {
+            match there.next().transpose()? {
+                Some(stored) if stored.event == *event => {}
+                Some(stored) => return Err(changed(stored.event.sequence)),
+                None => missing.push(event.clone()),
+            }
+        }
+        if let Some(stored) = there.next().transpose()? {
+            return Err(changed(stored.event.sequence));
+        }
+        self.log = log;
+        self.torn = torn;
+        self.append(&missing)?;
+        self.commit()
+    }
+
     /// The station that it belongs to.
     pub fn station(&self) -> &StationName {
         self.log.station()

@@ -25,6 +25,7 @@ mod checkpoint;
 mod disk;
 mod error;
 mod export;
+pub mod hand;
 mod journal;
 mod log;
 mod replay;
@@ -49,7 +50,7 @@ pub use seal::{MAX_SEALED_BYTES, SealError, SealKey, Sealer, Signature, Unsealed
 pub use segment::{FORMAT, MAX_EVENT_BYTES};
 pub use verify::{Verification, point_at, tip, verify, verify_through};
 pub use view::{
-    CaughtUp, DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary,
-    StepRecord, View,
+    CaughtUp, DeviceRecord, HandRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord,
+    RunSummary, StepRecord, View,
 };
 pub use writer::{JournalCounts, JournalHandle, JournalThread, Receipts};

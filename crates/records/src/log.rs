@@ -94,6 +94,10 @@ impl Log {
         self.syncs
     }
 
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
     /// Fails when an earlier write or sync failed.
     pub(crate) fn check(&self) -> Result<(), RecordsError> {
         match &self.state {

@@ -25,6 +25,9 @@ pub const MAX_EVENT_BYTES: usize = 1 << 20;
 
 const MAGIC: &[u8; 8] = b"LSJOURNL";
 const PREAMBLE: usize = 16;
+
+/// No header is longer: preamble, first number, hash, length and bytes of a name, check sum.
+pub(crate) const MAX_HEADER: usize = PREAMBLE + 8 + HASH + 1 + 40 + 4;
 const HASH: usize = 32;
 const FRAME_HEAD: usize = 8;
 const GROUP_START: u32 = 1 << 31;

@@ -19,11 +19,12 @@ use crate::error::RecordsError;
 use crate::replay::Replay;
 
 pub use rows::{
-    DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary, StepRecord,
+    DeviceRecord, HandRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary,
+    StepRecord,
 };
 
 /// Version of `schema/view.sql`; a view of any other version is made anew.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 4;
 const SCHEMA: &str = include_str!("../schema/view.sql");
 
 /// How long to wait for another process that reads or fills the same view.

@@ -1,6 +1,7 @@
 //! Who keeps the journal while work goes on: a thread of its own, or the caller where time is simulated.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,9 +34,15 @@ impl JournalThread {
         let (answers, receipts) = channel::unbounded();
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
+        let kept = Kept {
+            journal,
+            unacknowledged: VecDeque::new(),
+            answers,
+            counts: shared,
+        };
         let thread = thread::Builder::new()
             .name("journal".into())
-            .spawn(move || keep(journal, &queue, &answers, &shared))
+            .spawn(move || keep(kept, &queue))
             .map_err(|e| RecordsError::of_disk("starting the journal's thread", e))?;
         let keeper = Keeper::Thread {
             events: Some(events),
@@ -56,16 +63,10 @@ pub struct JournalHandle {
 #[derive(Debug)]
 enum Keeper {
     Thread {
-        events: Option<mpsc::Sender<Vec<Event>>>,
+        events: Option<mpsc::Sender<Job>>,
         thread: Option<JoinHandle<Journal>>,
     },
-    Caller(Box<RefCell<Inline>>),
-}
-
-#[derive(Debug)]
-struct Inline {
-    journal: Journal,
-    answers: channel::UnboundedSender<Result<Receipt, RecordsError>>,
+    Caller(Box<RefCell<Kept>>),
 }
 
 impl JournalHandle {
@@ -73,14 +74,15 @@ impl JournalHandle {
     /// before it returns. For simulated time, where the same seed must give the same order.
     pub fn inline(journal: Journal) -> (Self, Receipts) {
         let (answers, receipts) = channel::unbounded();
-        let keeper = Keeper::Caller(Box::new(RefCell::new(Inline { journal, answers })));
-        (
-            Self {
-                keeper,
-                counts: Arc::default(),
-            },
-            Receipts(receipts),
-        )
+        let counts = Arc::new(Counts::default());
+        let kept = Kept {
+            journal,
+            unacknowledged: VecDeque::new(),
+            answers,
+            counts: Arc::clone(&counts),
+        };
+        let keeper = Keeper::Caller(Box::new(RefCell::new(kept)));
+        (Self { keeper, counts }, Receipts(receipts))
     }
 
     /// Hands over events that must stay together, in order, and returns at once. What becomes of them comes out of
@@ -89,14 +91,34 @@ impl JournalHandle {
     /// # Errors
     /// [`RecordsError::Closed`] when the keeper has ended.
     pub fn submit(&self, events: Vec<Event>) -> Result<(), RecordsError> {
+        self.ask(Job::Write(events))
+    }
+
+    /// Asks for the journal to be opened anew after a failure, within this start of the program: the file that failed is
+    /// closed, all is read again, and what has no receipt is written once more. The answer comes out of [`Receipts`]: a
+    /// receipt for all that was submitted, or why it is still not possible. Ask again later then.
+    ///
+    /// # Errors
+    /// [`RecordsError::Closed`] when the keeper has ended.
+    pub fn reopen(&self) -> Result<(), RecordsError> {
+        self.ask(Job::Reopen)
+    }
+
+    fn ask(&self, job: Job) -> Result<(), RecordsError> {
         match &self.keeper {
             Keeper::Thread { events: queue, .. } => queue
                 .as_ref()
-                .and_then(|queue| queue.send(events).ok())
+                .and_then(|queue| queue.send(job).ok())
                 .ok_or(RecordsError::Closed),
-            Keeper::Caller(inline) => {
-                let Inline { journal, answers } = &mut *inline.borrow_mut();
-                write_group(journal, [events], answers, &self.counts);
+            Keeper::Caller(kept) => {
+                let mut kept = kept.borrow_mut();
+                match job {
+                    Job::Write(events) => {
+                        kept.append(events);
+                        kept.commit();
+                    }
+                    Job::Reopen => kept.reopen(),
+                }
                 Ok(())
             }
         }
@@ -130,7 +152,7 @@ impl JournalHandle {
                     thread: None,
                 };
                 match std::mem::replace(&mut self.keeper, empty) {
-                    Keeper::Caller(inline) => Ok(inline.into_inner().journal),
+                    Keeper::Caller(kept) => Ok(kept.into_inner().journal),
                     Keeper::Thread { .. } => Err(RecordsError::Closed),
                 }
             }
@@ -191,44 +213,99 @@ impl Stream for Receipts {
     }
 }
 
-/// The journal's thread: sleeps until there is something, then takes all there is, up to [`GROUP_BYTES`].
-fn keep(
-    mut journal: Journal,
-    queue: &mpsc::Receiver<Vec<Event>>,
-    answers: &channel::UnboundedSender<Result<Receipt, RecordsError>>,
-    counts: &Counts,
-) -> Journal {
-    while let Ok(first) = queue.recv() {
-        let all = std::iter::once(first).chain(queue.try_iter());
-        write_group(&mut journal, all, answers, counts);
-    }
-    journal
+/// What the keeper of a journal is asked for.
+#[derive(Debug)]
+enum Job {
+    Write(Vec<Event>),
+    Reopen,
 }
 
-fn write_group(
-    journal: &mut Journal,
-    submitted: impl IntoIterator<Item = Vec<Event>>,
-    answers: &channel::UnboundedSender<Result<Receipt, RecordsError>>,
-    counts: &Counts,
-) {
-    // Somebody who no longer listens to answers does not keep events from being written.
-    let answer = |result| drop(answers.unbounded_send(result));
-    let before = journal.durable().sequence;
-    for events in submitted {
-        if let Err(error) = journal.append(&events) {
-            answer(Err(error));
+/// The journal's thread: sleeps until there is something, then takes all there is, up to [`GROUP_BYTES`].
+fn keep(mut kept: Kept, queue: &mpsc::Receiver<Job>) -> Journal {
+    while let Ok(first) = queue.recv() {
+        let mut next = Some(first);
+        let mut reopens = false;
+        while let Some(job) = next.take() {
+            match job {
+                Job::Write(events) => kept.append(events),
+                Job::Reopen => reopens = true,
+            }
+            if !reopens && kept.journal.group_bytes() < GROUP_BYTES {
+                next = queue.try_recv().ok();
+            }
         }
-        if journal.group_bytes() >= GROUP_BYTES {
-            break;
+        kept.commit();
+        if reopens {
+            kept.reopen();
         }
     }
-    let has_more = journal.next_sequence() > before + 1;
-    let result = has_more.then(|| journal.commit());
-    let written = journal.durable().sequence - before;
-    counts.events.fetch_add(written, Ordering::Relaxed);
-    counts.groups.fetch_add(u64::from(written > 0), Ordering::Relaxed);
-    counts.syncs.store(journal.syncs(), Ordering::Relaxed);
-    if let Some(result) = result {
-        answer(result);
+    kept.journal
+}
+
+/// A journal, and what was handed to it.
+#[derive(Debug)]
+struct Kept {
+    journal: Journal,
+    /// Handed over, and no receipt was given for it: kept until there is one, so that it can be written once more.
+    unacknowledged: VecDeque<Event>,
+    answers: channel::UnboundedSender<Result<Receipt, RecordsError>>,
+    counts: Arc<Counts>,
+}
+
+impl Kept {
+    /// Somebody who no longer listens to answers does not keep events from being written.
+    fn answer(&self, result: Result<Receipt, RecordsError>) {
+        drop(self.answers.unbounded_send(result));
+    }
+
+    fn append(&mut self, events: Vec<Event>) {
+        let result = self.journal.append(&events);
+        let is_to_be_written = result.is_ok() || self.journal.is_broken();
+        if let Err(error) = result {
+            self.answer(Err(error));
+        }
+        if is_to_be_written {
+            self.unacknowledged.extend(events);
+        }
+    }
+
+    fn commit(&mut self) {
+        let has_more = self.journal.next_sequence() > self.journal.durable().sequence + 1;
+        if has_more {
+            self.settle(Journal::commit);
+        }
+    }
+
+    /// After a failure: opens the journal anew and writes what is missing. One that did not fail says how far it is.
+    fn reopen(&mut self) {
+        if !self.journal.is_broken() {
+            return self.settle(Journal::commit);
+        }
+        let unacknowledged = std::mem::take(&mut self.unacknowledged);
+        self.settle(|journal| journal.reopen(&unacknowledged));
+        self.unacknowledged = unacknowledged;
+        self.forget_acknowledged();
+    }
+
+    fn settle(&mut self, write: impl FnOnce(&mut Journal) -> Result<Receipt, RecordsError>) {
+        let before = self.journal.durable().sequence;
+        let result = write(&mut self.journal);
+        let written = self.journal.durable().sequence - before;
+        self.counts.events.fetch_add(written, Ordering::Relaxed);
+        self.counts
+            .groups
+            .fetch_add(u64::from(written > 0), Ordering::Relaxed);
+        self.counts.syncs.store(self.journal.syncs(), Ordering::Relaxed);
+        self.answer(result);
+        self.forget_acknowledged();
+    }
+
+    fn forget_acknowledged(&mut self) {
+        let durable = self.journal.durable().sequence;
+        while self
+            .unacknowledged
+            .pop_front_if(|event| event.sequence <= durable)
+            .is_some()
+        {}
     }
 }

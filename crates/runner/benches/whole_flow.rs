@@ -332,6 +332,8 @@ fn flow(boards: usize) -> Cost {
         only: None,
         entropy: Entropy::Seeded(1),
         patience: Patience::default(),
+        order: None,
+        desk: None,
     };
     let disk: Arc<dyn Disk> = Arc::new(FakeDisk::new());
     let (journal, _) = Journal::open(disk, station()).unwrap();
@@ -397,6 +399,8 @@ fn host(dir: &Path, boards: usize) -> Cost {
             only: None,
             entropy: Entropy::System,
             patience: Patience::default(),
+            order: None,
+            desk: None,
         };
         let folder = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path()).unwrap());

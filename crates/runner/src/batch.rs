@@ -23,9 +23,12 @@ use lineside_flow::{Effect, Event, Input, Line, Picture, Receipt};
 use lineside_link::{BenchEvent, BoardInfo, Sleep, Watch};
 use lineside_terms::{DeviceId, SlotPath, Told, UnitSerial};
 
+use crate::desk::Clerk;
 use crate::error::RunnerError;
 use crate::gate::{self, Gate, News, Pass, Tally};
+use crate::history::History;
 use crate::leave::{Ask, Erasures, Leave};
+use crate::outage::{Next, Outage};
 use crate::place::Place;
 use crate::program::{Program, Serials};
 use crate::slot::{Common, Order, Orders, Slot, Stop, Working};
@@ -53,6 +56,10 @@ pub struct Batch {
     pub entropy: Entropy,
     /// How long devices are waited for.
     pub patience: Patience,
+    /// What was ordered, to be written down for who goes on with it; its number of units is filled in.
+    pub order: Option<lineside_flow::order::Order>,
+    /// Where approvals are brought meanwhile, if anywhere.
+    pub desk: Option<crate::desk::Desk>,
 }
 
 /// Something worth showing.
@@ -66,6 +73,8 @@ pub enum Notice<'a> {
     Progress(&'a SlotPath, Progress),
     /// Something at the gate.
     Gate(&'a News),
+    /// The journal cannot be written, for this reason; or, without one, it can be again and all that was done is in it.
+    Store(Option<&'a Told>),
 }
 
 /// Asks a running batch to stop in a told state.
@@ -142,7 +151,7 @@ impl Summary {
 pub async fn run(
     place: Place,
     batch: Batch,
-    history: impl IntoIterator<Item = Event>,
+    history: impl Into<History>,
     store: &mut dyn Store,
     cancel: &Cancel,
     notice: impl FnMut(Notice<'_>),
@@ -158,7 +167,7 @@ pub async fn run_behind(
     gate: Option<Gate>,
     place: Place,
     batch: Batch,
-    history: impl IntoIterator<Item = Event>,
+    history: impl Into<History>,
     store: &mut dyn Store,
     cancel: &Cancel,
     mut notice: impl FnMut(Notice<'_>),
@@ -170,8 +179,10 @@ pub async fn run_behind(
         only,
         entropy,
         patience,
+        order,
+        desk,
     } = batch;
-    let (mut line, mut pending) = place.resume(program.protected().clone(), history)?;
+    let (mut line, mut pending) = place.resume(program.protected().clone(), history.into())?;
     let Place {
         station,
         bench,
@@ -217,6 +228,10 @@ pub async fn run_behind(
         leave: Leave::default(),
     });
     pending.extend(line.take(tray.begin(), wall.stamp()).unwrap_or_default());
+    if let Some(mut order) = order {
+        order.units = u32::try_from(to_pass).unwrap_or(u32::MAX);
+        pending.extend(line.order(order, wall.stamp()));
+    }
     let mut shell = Shell {
         line,
         wall,
@@ -230,10 +245,12 @@ pub async fn run_behind(
         undurable: VecDeque::new(),
         is_cancelled: false,
         store_error: None,
+        outage: None,
         is_changed: true,
         parting: None,
         gate,
         tray,
+        clerk: Clerk::at(desk),
     };
     shell.write(pending, store);
     // Boards that are there already are not attached while we watch: something sent earlier may be on its way.
@@ -296,13 +313,17 @@ struct Shell {
     /// Events that were submitted and are not durable yet.
     undurable: VecDeque<Event>,
     is_cancelled: bool,
+    /// The journal failed for good.
     store_error: Option<Told>,
+    /// The journal cannot be written for now.
+    outage: Option<Outage>,
     is_changed: bool,
     /// Everything is settled, and boards are let go of for as long as this.
     parting: Option<Sleep>,
     /// What boards go through before they are taken.
     gate: Option<gate::Keeper>,
     tray: Tray,
+    clerk: Clerk,
 }
 
 impl Shell {
@@ -327,6 +348,10 @@ impl Shell {
             is_busy |= self.follow_bench(cx, store);
             is_busy |= self.follow_gate(cx, store, notice);
             is_busy |= self.follow_store(cx, store, notice);
+            while let Some(approved) = self.clerk.take(cx, &mut self.line, self.wall.stamp()) {
+                self.write(approved, store);
+                is_busy = true;
+            }
             // Workers never end; polling them moves bytes and fills the inputs.
             while let Poll::Ready(Some(())) = self.workers.poll_next_unpin(cx) {}
             is_busy |= self.follow_asks(store);
@@ -340,7 +365,8 @@ impl Shell {
                 self.is_changed = false;
                 notice(Notice::Picture(&self.line.picture()));
             }
-            if self.is_settled() {
+            let is_given_up = self.is_cancelled || self.store_error.is_some();
+            if self.is_settled() && (is_given_up || !self.clerk.waits(cx, &self.line, self.wall.clock())) {
                 if self.is_over(cx) {
                     return Poll::Ready(());
                 }
@@ -375,7 +401,7 @@ impl Shell {
     fn input(&mut self, input: Input, store: &mut dyn Store) {
         match self.line.take(input, self.wall.stamp()) {
             Ok(events) => self.write(events, store),
-            Err(Refusal::Stale | Refusal::NotAsked | Refusal::Replayed) => {
+            Err(Refusal::Stale | Refusal::NotAsked | Refusal::Replayed | Refusal::BeforeRestore) => {
                 tracing::debug!("a reply came too late")
             }
             Err(Refusal::StoreDown) => {}
@@ -499,17 +525,58 @@ impl Shell {
         while self.store_error.is_none() {
             match store.poll_receipt(cx) {
                 Poll::Pending => break,
-                Poll::Ready(Ok(receipt)) => self.durable(&receipt, notice),
-                Poll::Ready(Err(error)) => {
-                    self.erasures.failed(&error);
-                    self.store_error = Some(error);
-                    self.input(Input::StoreFailed, store);
+                Poll::Ready(Ok(receipt)) => {
+                    let is_back = self.outage.take().is_some();
+                    self.line.waits_for_store(false);
+                    self.durable(&receipt, notice);
+                    if is_back {
+                        notice(Notice::Store(None));
+                    }
                 }
+                Poll::Ready(Err(error)) => self.store_failed(error, store, notice),
             }
             self.is_changed = true;
             is_busy = true;
         }
-        is_busy
+        let clock = self.wall.clock();
+        let next = self.outage.as_mut().map(|outage| match self.is_cancelled {
+            // Who asks to stop does not wait for a disk.
+            true => Poll::Ready(Next::GiveUp),
+            false => outage.poll(cx, clock),
+        });
+        match next {
+            Some(Poll::Ready(Next::Retry)) => store.retry(),
+            Some(Poll::Ready(Next::GiveUp)) => {
+                let error = self.outage.take().map(|outage| outage.error);
+                self.store_is_lost(error, store);
+            }
+            None | Some(Poll::Pending) => return is_busy,
+        }
+        self.is_changed = true;
+        true
+    }
+
+    /// Nothing new starts, what is under way comes to its end, and the journal is tried again for a while.
+    fn store_failed(&mut self, error: Told, store: &mut dyn Store, notice: &mut dyn FnMut(Notice<'_>)) {
+        let clock = self.wall.clock();
+        match &mut self.outage {
+            _ if !store.can_retry() => self.store_is_lost(Some(error), store),
+            Some(outage) => outage.goes_on(clock),
+            None => {
+                notice(Notice::Store(Some(&error)));
+                self.line.waits_for_store(true);
+                self.outage = Some(Outage::begin(error, clock, self.common.patience.store));
+            }
+        }
+    }
+
+    fn store_is_lost(&mut self, error: Option<Told>, store: &mut dyn Store) {
+        self.outage = None;
+        if let Some(error) = &error {
+            self.erasures.failed(error);
+        }
+        self.store_error = error;
+        self.input(Input::StoreFailed, store);
     }
 
     fn durable(&mut self, receipt: &Receipt, notice: &mut dyn FnMut(Notice<'_>)) {
@@ -520,6 +587,7 @@ impl Shell {
             .count();
         let durable: Vec<Event> = self.undurable.drain(..count).collect();
         self.erasures.durable(receipt);
+        self.clerk.durable(receipt);
         let effects = self.line.react(receipt, self.wall.clock().now());
         if let Some(gate) = &mut self.gate {
             durable.iter().for_each(|event| gate.durable(event, &self.line));

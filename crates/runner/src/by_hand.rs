@@ -1,21 +1,70 @@
 //! One device by hand: a connection that is proven to be to it, made anew when it restarts, and what takes more than one
 //! request.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use lineside_device::{DeviceError, Verified, boot};
-use lineside_flow::interlock::ImageFacts;
+use lineside_flow::HandOutcome;
+use lineside_flow::interlock::{ImageFacts, Protected};
+use lineside_image::{CapabilityRecord, Package};
+use lineside_protocol::rest::Operation;
+use lineside_protocol::rest::Secret;
 use lineside_protocol::rest::image::AppControlMode;
-use lineside_terms::{Blame, ComponentId, DeviceId, Epoch, Explain, ImageId, ImageType};
+use lineside_terms::{Blame, ComponentId, DeviceId, Epoch, Explain, ImageId, ImageType, Told};
 
 use crate::UnitFault;
+use crate::program::BYTE_ORDER_MARK;
 
 /// The debugger is an application, too, that nobody starts (`device-rest-api.md` 5.4).
 const DEBUGGER: &str = "gdbserver";
 
 /// From a restart to the first answer, after an update too.
 const BACK: Duration = lineside_device::timeouts::BOOT;
+
+/// True for what changes software or settings that a ready check proves: what the device passed before counts no more.
+pub const fn undoes(operation: Operation) -> bool {
+    use Operation::{
+        AddCert, AddWifiNetwork, ChangeWifiNetwork, DeleteCert, DeleteImage, DeleteProxy, DeleteWifiNetwork,
+        Install, SetProxy, Stage,
+    };
+    matches!(
+        operation,
+        Stage
+            | Install
+            | DeleteImage
+            | AddWifiNetwork
+            | ChangeWifiNetwork
+            | DeleteWifiNetwork
+            | AddCert
+            | DeleteCert
+            | SetProxy
+            | DeleteProxy
+    )
+}
+
+/// How a write ended, for the records. `takes_many`: several requests make it up, so that a refusal may be that of a later
+/// one; what the device allows nobody it refuses at the first.
+pub fn outcome_of(error: Option<&Told>, takes_many: bool) -> HandOutcome {
+    /// Found out before anything was sent.
+    const BEFORE: [&str; 4] = [
+        "device.capability-for-another",
+        "device.no-application",
+        "device.which-application",
+        "device.which-network",
+    ];
+    match error.map(|error| error.code.as_str()) {
+        None => HandOutcome::Done,
+        Some("device.http-403") => HandOutcome::Refused,
+        Some(code) if code.contains(".http-4") && !takes_many => HandOutcome::Refused,
+        Some(code) if BEFORE.contains(&code) => HandOutcome::Refused,
+        Some(_) => HandOutcome::Unclear,
+    }
+}
 
 /// Why something by hand did not come about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +127,82 @@ impl Explain for HandError {
             Self::NoApplication | Self::WhichApplication { .. } => Blame::Station,
         }
     }
+}
+
+impl From<HandError> for Told {
+    fn from(error: HandError) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// A capability file as it goes with requests, and the device that it is for.
+///
+/// # Errors
+/// When it is no capability file; the message does not name the file.
+pub fn capability(bytes: &[u8]) -> Result<(Secret, DeviceId), Told> {
+    let package = Package::parse(bytes).map_err(|error| Told::of(&error))?;
+    let record = CapabilityRecord::of(&package).map_err(|error| Told::of(&error))?;
+    Ok((Secret::new(STANDARD.encode(bytes)), record.device))
+}
+
+/// Why a list of protected devices protects nobody: then nothing is written to any.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// It is there and cannot be read.
+    #[error("the list of protected devices {} cannot be read: {source}", path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A line is wrong.
+    #[error("{}: line {line} does not begin with a device id", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Which, from 1.
+        line: usize,
+    },
+}
+
+impl Explain for ListError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unread { .. } => "station.file",
+            Self::Line { .. } => "device.protected-list",
+        }
+    }
+
+    fn help(&self) -> String {
+        match self {
+            Self::Unread { .. } => "Mend that and run the command again.",
+            Self::Line { .. } => "Correct it: one device id a line, then a reason.",
+        }
+        .to_owned()
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Station
+    }
+}
+
+/// The devices that nobody may write to: by a list that was named, or else by that of the data folder, if it has one.
+///
+/// # Errors
+/// When the list cannot be read or a line is wrong.
+pub fn protected(named: Option<&Path>, data: &Path) -> Result<Protected, ListError> {
+    let default = data.join("protected.txt");
+    let path = named.unwrap_or(&default).to_owned();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            return Ok(Protected::default());
+        }
+        Err(source) => return Err(ListError::Unread { path, source }),
+    };
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&text);
+    Protected::parse(text).map_err(|line| ListError::Line { path, line })
 }
 
 /// A device in hand.

@@ -57,6 +57,20 @@ pub enum RunnerError {
         /// `tree` or `body`.
         from: &'static str,
     },
+    /// A hardware definition, or a manifest by it, cannot be used.
+    #[error("{}: {source}", path.display())]
+    Hardware {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: lineside_image::HardwareError,
+    },
+    /// Which file is the hardware definition is not clear, or it is not there.
+    #[error("the hardware definition is not found: {what}")]
+    NoHardware {
+        /// What was looked for.
+        what: String,
+    },
     /// The OS list is not one.
     #[error("the OS list {} cannot be used: {why}", path.display())]
     OsList {
@@ -84,6 +98,12 @@ pub enum RunnerError {
         from: String,
         /// What is wrong with it; never the secret.
         why: &'static str,
+    },
+    /// A file with a pre-shared key would be in a bundle in clear.
+    #[error("step {step} names a file with a pre-shared key, which would be in the bundle in clear")]
+    SecretInBundle {
+        /// The step.
+        step: String,
     },
     /// The plan would do harm or cannot work.
     #[error("the plan has {} mistakes: {}", findings.len(), findings.join("; "))]
@@ -137,11 +157,14 @@ impl Explain for RunnerError {
             Self::File { .. } => "run.file",
             Self::Plan { source, .. } => source.code(),
             Self::Image { source, .. } => source.code(),
+            Self::Hardware { source, .. } => source.code(),
+            Self::NoHardware { .. } => "image.no-hardware",
             Self::ImageRefused { .. } => "run.image-refused",
             Self::NotSimulated { .. } => "run.only-simulated",
             Self::OsList { .. } => "run.os-list",
             Self::List { .. } => "run.list",
             Self::Secret { .. } => "run.secret",
+            Self::SecretInBundle { .. } => "bundle.secret",
             Self::Findings { .. } => "plan.findings",
             Self::SetFile { .. } => "image-set.file",
             Self::ImageSet { source, .. } => source.code(),
@@ -163,10 +186,21 @@ impl Explain for RunnerError {
             Self::NotSimulated { .. } => {
                 "Name a production-signed package with `file`, or run on a simulated bench.".into()
             }
+            Self::Hardware { source, .. } => source.help(),
+            Self::NoHardware { .. } => {
+                "Name the file itself, or its folder and the file in it; files that it imports are looked for beside it and in \
+                 the folders that are named."
+                    .into()
+            }
             Self::OsList { .. } => "Take the list that the maker of the OS publishes, unchanged.".into(),
             Self::List { .. } => "Correct that line: one entry a line, `#` begins a comment.".into(),
             Self::Secret { .. } => {
                 "Put the key there; it is never written to the plan or the journal.".into()
+            }
+            Self::SecretInBundle { .. } => {
+                "Name an environment variable of the station in the plan instead: `psk-env`. Its value is part of no \
+                 bundle, plan or record."
+                    .into()
             }
             Self::Findings { .. } => "`lineside plan check` shows each with its place and remedy.".into(),
             Self::History(_) => {
@@ -189,14 +223,19 @@ impl Explain for RunnerError {
 
     fn blame(&self) -> Blame {
         match self {
-            Self::Plan { .. } | Self::List { .. } | Self::Findings { .. } | Self::NotSimulated { .. } => {
-                Blame::Plan
-            }
+            Self::Plan { .. }
+            | Self::List { .. }
+            | Self::SecretInBundle { .. }
+            | Self::Findings { .. }
+            | Self::NotSimulated { .. } => Blame::Plan,
             Self::Image { .. } | Self::ImageRefused { .. } | Self::OsList { .. } | Self::ImageSet { .. } => {
                 Blame::Supply
             }
             Self::SetFile { .. } | Self::NoSuchSet { .. } | Self::SetChanged { .. } => Blame::Station,
-            Self::File { .. } | Self::Secret { .. } | Self::History(_) => Blame::Station,
+            Self::Hardware { source, .. } => source.blame(),
+            Self::File { .. } | Self::NoHardware { .. } | Self::Secret { .. } | Self::History(_) => {
+                Blame::Station
+            }
             Self::Bench(source) => source.blame(),
         }
     }

@@ -74,8 +74,11 @@ pub trait Hook {
 pub struct Gate {
     /// How long a device must tell the same id; zero: it is asked once.
     pub stable: Duration,
-    /// Lines that say which unit starts: `SERIAL` when one board waits, or `SLOT SERIAL`. `None`: no scan is waited for.
+    /// Lines that say which unit starts: `SERIAL` when one board waits, or `SLOT SERIAL`. `None`: no line is waited for.
     pub scans: Option<Pin<Box<dyn Stream<Item = String>>>>,
+    /// Lines only say that boards start, as a key or a foot-switch does: all that wait, or the one in the slot that is
+    /// named. Serials come as they do without lines.
+    pub is_by_key: bool,
     /// Who must be asked.
     pub hook: Option<Rc<dyn Hook>>,
     /// After how many failures in a row a slot takes no more boards; `None`: never.
@@ -97,10 +100,12 @@ impl fmt::Debug for Gate {
 /// Something that people must hear of and that is no event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// The device in this slot waits for a scan.
+    /// The device in this slot waits for a scan, or for the key.
     Waits {
         /// The slot.
         slot: SlotPath,
+        /// For the key.
+        is_for_key: bool,
     },
     /// A line that was scanned starts nothing.
     Scan {
@@ -165,8 +170,8 @@ pub(crate) struct Keeper {
     clock: Clock,
     survey: Survey,
     lanes: BTreeMap<SlotPath, Lane>,
-    /// Scans that name a slot whose device is not ready yet.
-    scanned: BTreeMap<SlotPath, UnitSerial>,
+    /// What was said of slots that have not begun yet: with which serial they begin, if a line tells that.
+    scanned: BTreeMap<SlotPath, Option<UnitSerial>>,
     by_slot: BTreeMap<SlotPath, UnitSerial>,
     rest: VecDeque<UnitSerial>,
     given: BTreeMap<DeviceId, UnitSerial>,
@@ -405,21 +410,21 @@ impl Keeper {
                     lane.stage = Stage::Scanning(device);
                     let must_scan = self.is_scanned() && !self.scanned.contains_key(slot);
                     if must_scan {
-                        self.news.push_back(News::Waits { slot: slot.clone() });
+                        self.news.push_back(News::Waits {
+                            slot: slot.clone(),
+                            is_for_key: self.gate.is_by_key,
+                        });
                     }
                     true
                 }
             },
             Stage::Scanning(device) => {
                 let device = *device;
-                let serial = if self.is_scanned() {
-                    match self.scanned.remove(slot) {
-                        Some(serial) => Some(serial),
-                        None => return false,
-                    }
-                } else {
-                    self.serial(slot, device, line)
-                };
+                let said = self.scanned.remove(slot);
+                if self.is_scanned() && said.is_none() {
+                    return false;
+                }
+                let serial = said.flatten().or_else(|| self.serial(slot, device, line));
                 if let Some(serial) = &serial {
                     self.given.insert(device, serial.clone());
                 }
@@ -500,12 +505,20 @@ impl Keeper {
 
     /// A line that was scanned.
     fn scan(&mut self, line: &str) -> Result<(), Told> {
+        let is_by_key = self.gate.is_by_key;
         let refused = |why: &'static str| {
             let line: String = line.chars().take(60).collect();
             let line = line.escape_default().to_string();
-            Told::of(&Closed::Scan { line, why })
+            let closed = match is_by_key {
+                true => Closed::Key { line, why },
+                false => Closed::Scan { line, why },
+            };
+            Told::of(&closed)
         };
         let words: Vec<&str> = line.split_whitespace().collect();
+        if is_by_key {
+            return self.key(&words).map_err(refused);
+        }
         let (slot, serial) = match words.as_slice() {
             [] => return Ok(()),
             [serial] => (None, *serial),
@@ -513,25 +526,47 @@ impl Keeper {
             _ => return Err(refused("it is no serial, and no slot with a serial")),
         };
         let serial: UnitSerial = serial.parse().map_err(|_| refused("that is no serial"))?;
-        let waiting: Vec<&SlotPath> = self
-            .lanes
-            .iter()
-            .filter(|(slot, lane)| {
-                matches!(lane.stage, Stage::Scanning(_)) && !self.scanned.contains_key(*slot)
-            })
-            .map(|(slot, _)| slot)
-            .collect();
+        let waiting = self.waiting();
         let slot = match (slot, waiting.as_slice()) {
-            (Some(slot), _) => match self.gate.names.get(slot) {
-                Some(slot) => slot.clone(),
-                None => slot.parse().map_err(|_| refused("there is no such slot"))?,
-            },
-            (None, [only]) => (*only).clone(),
+            (Some(slot), _) => self.slot_called(slot).map_err(refused)?,
+            (None, [only]) => only.clone(),
             (None, []) => return Err(refused("no board waits for a scan")),
             (None, _) => return Err(refused("several boards wait for a scan")),
         };
-        self.scanned.insert(slot, serial);
+        self.scanned.insert(slot, Some(serial));
         Ok(())
+    }
+
+    /// A key was pressed: nothing was typed before it, or a slot.
+    fn key(&mut self, words: &[&str]) -> Result<(), &'static str> {
+        let slots = match words {
+            [] => self.waiting(),
+            [slot] => vec![self.slot_called(slot)?],
+            _ => return Err("it is more than a slot"),
+        };
+        if slots.is_empty() {
+            return Err("no board waits for it");
+        }
+        self.scanned.extend(slots.into_iter().map(|slot| (slot, None)));
+        Ok(())
+    }
+
+    /// The slots whose device is ready and of which nothing was said.
+    fn waiting(&self) -> Vec<SlotPath> {
+        let lanes = self.lanes.iter();
+        lanes
+            .filter(|(slot, lane)| {
+                matches!(lane.stage, Stage::Scanning(_)) && !self.scanned.contains_key(*slot)
+            })
+            .map(|(slot, _)| slot.clone())
+            .collect()
+    }
+
+    fn slot_called(&self, text: &str) -> Result<SlotPath, &'static str> {
+        match self.gate.names.get(text) {
+            Some(slot) => Ok(slot.clone()),
+            None => text.parse().map_err(|_| "there is no such slot"),
+        }
     }
 }
 
@@ -564,6 +599,8 @@ enum Closed {
     GaveUp { slot: SlotPath, failures: u32 },
     #[error("`{line}` starts nothing: {why}")]
     Scan { line: String, why: &'static str },
+    #[error("`{line}` starts nothing: {why}")]
+    Key { line: String, why: &'static str },
 }
 
 impl Explain for Closed {
@@ -572,6 +609,7 @@ impl Explain for Closed {
             Self::Unknown { .. } => "slots.unknown",
             Self::GaveUp { .. } => "run.slot-stopped",
             Self::Scan { .. } => "run.scan",
+            Self::Key { .. } => "run.key",
         }
     }
 
@@ -584,6 +622,9 @@ impl Explain for Closed {
             Self::Scan { .. } => {
                 "Scan the serial of the unit when one board waits; write SLOT SERIAL when several do."
             }
+            Self::Key { .. } => {
+                "Press the key when a board waits: all that wait start. Type a slot before it to start that one."
+            }
         }
         .to_owned()
     }
@@ -591,7 +632,7 @@ impl Explain for Closed {
     fn blame(&self) -> Blame {
         match self {
             Self::GaveUp { .. } => Blame::Board,
-            Self::Unknown { .. } | Self::Scan { .. } => Blame::Station,
+            Self::Unknown { .. } | Self::Scan { .. } | Self::Key { .. } => Blame::Station,
         }
     }
 }

@@ -9,6 +9,7 @@ use lineside_link::Bench;
 use lineside_terms::{BootId, StationName};
 
 use crate::error::RunnerError;
+use crate::history::History;
 use crate::wall::WallClock;
 
 /// The station that boards are worked on at.
@@ -36,11 +37,11 @@ impl Place {
     pub(crate) fn resume(
         &self,
         protected: Protected,
-        history: impl IntoIterator<Item = Event>,
+        history: History,
     ) -> Result<(Line, Vec<Event>), RunnerError> {
         let (station, shift) = (self.station.clone(), self.shift.clone());
-        let mut line =
-            Line::resume(station, self.boot, protected, shift, history).map_err(RunnerError::History)?;
+        let past = history.into_past().map_err(RunnerError::History)?;
+        let mut line = Line::after(station, self.boot, protected, shift, past);
         let started = line.start(&self.program_version, &self.bench_name, self.wall.stamp());
         Ok((line, started))
     }

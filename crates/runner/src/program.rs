@@ -160,6 +160,18 @@ impl Program {
         })
     }
 
+    /// A plan that names nothing, with what the engine follows.
+    pub(crate) fn of_recipe(plan: Plan, recipe: Recipe) -> Self {
+        Self {
+            plan,
+            recipe: Rc::new(recipe),
+            images: BTreeMap::new(),
+            psks: BTreeMap::new(),
+            os_updates: BTreeMap::new(),
+            protected: Protected::default(),
+        }
+    }
+
     /// The plan.
     pub const fn plan(&self) -> &Plan {
         &self.plan
@@ -388,7 +400,7 @@ fn file_error(path: &Path, named_by: Option<&str>, source: std::io::Error) -> Ru
     }
 }
 
-fn digest_of(bytes: &[u8]) -> Digest {
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     Digest::from_bytes(Sha256::digest(bytes).into())
 }
 

@@ -152,6 +152,8 @@ pub struct Patience {
     pub found: Duration,
     /// After a reset or restart, see `lineside_device::timeouts::BOOT`.
     pub boot: Duration,
+    /// A journal that cannot be written may be again within this time; then all that was done is recorded.
+    pub store: Duration,
 }
 
 impl Default for Patience {
@@ -159,6 +161,7 @@ impl Default for Patience {
         Self {
             found: FOUND,
             boot: lineside_device::timeouts::BOOT,
+            store: STORE,
         }
     }
 }
@@ -166,6 +169,9 @@ impl Default for Patience {
 /// A board that is there already should answer at once; half a boot is allowed for (A-28: six seconds are assumed, five
 /// times that is patient).
 const FOUND: Duration = Duration::from_secs(30);
+
+/// Somebody has to come, see what is wrong and free some space.
+const STORE: Duration = Duration::from_secs(600);
 
 /// How much later than its wires the bench may notice that a board is gone. Systems tell within some hundred
 /// milliseconds; nothing is lost by waiting.

@@ -6,6 +6,9 @@ use lineside_terms::{ClockTrust, Instant, Stamp};
 /// Milliseconds from 1970 to 2026-01-01, before which no Lineside was built: an earlier wall clock is wrong.
 const BUILT_AFTER_MS: i64 = 1_767_225_600_000;
 
+/// A clock that the network keeps is put right by so little, time and again.
+const SLACK_MS: i64 = 120_000;
+
 /// Makes stamps: a monotonic clock, and the wall time at which it began.
 #[derive(Debug, Clone)]
 pub struct WallClock {
@@ -31,6 +34,21 @@ impl WallClock {
             began_ms,
             trust,
         }
+    }
+
+    /// The same clock on a station whose newest record is from then: a clock that is behind it was set back, or was wrong
+    /// before, so nobody should trust it.
+    #[must_use]
+    pub fn after_record(mut self, newest_ms: Option<i64>) -> Self {
+        if newest_ms.is_some_and(|newest| self.is_behind(newest)) {
+            self.trust = ClockTrust::Wrong;
+        }
+        self
+    }
+
+    /// True when the clock shows a time that is plainly before this one.
+    pub fn is_behind(&self, wall_ms: i64) -> bool {
+        self.stamp().wall_ms < wall_ms - SLACK_MS
     }
 
     /// Begins at a told wall time, for simulated time.

@@ -168,3 +168,56 @@ fn a_disk_that_goes_bad_turns_the_line_amber_and_nothing_new_begins() {
     }
     println!("bad disks: {tally:?}");
 }
+
+/// The disk comes back within the same run: whatever was done is recorded then, and the run goes on to its end.
+#[test]
+fn a_disk_that_comes_back_is_gone_on_with_in_the_same_run() {
+    let (_, submits) = reference(1);
+    let faults = [DiskFault::Full(100), DiskFault::Write, DiskFault::Sync];
+    let mut amber = 0;
+    for nth in 1..=submits {
+        for fault in faults {
+            let context = format!("{fault:?} at submission {nth}, mended");
+            let mut floor = Floor::of(1);
+            floor.keeps_shown = true;
+            let moment = Moment::Submit {
+                nth,
+                boundary: Boundary::Before,
+            };
+            floor.cutter.at(moment, Fate::Disk(fault), 1);
+            floor.cutter.mend_at_try(3);
+            let summary = floor.start().summary();
+            assert!(summary.is_pass(), "{context}: {}", told(&summary.picture));
+            assert!(
+                summary.picture.is_store_up && summary.store_error.is_none(),
+                "{context}"
+            );
+            let shown = floor.shown.borrow().join("\n");
+            assert!(shown.contains("is_store_up: false"), "{context}");
+            amber += usize::from(shown.contains("NotRecorded"));
+            judge::is_finished(&floor.truth(0), &floor.program, &context);
+            judge::is_safe(&floor.truth(0), &context);
+            judge::records_agree(&floor, &context);
+        }
+    }
+    assert!(amber > 10, "only {amber} showed what was done and not recorded");
+}
+
+/// It does not come back: the run ends, after all that was under way on devices came to its end.
+#[test]
+fn a_disk_that_stays_bad_ends_the_run() {
+    let mut floor = Floor::of(1);
+    let moment = Moment::Submit {
+        nth: 5,
+        boundary: Boundary::Before,
+    };
+    floor.cutter.at(moment, Fate::Disk(DiskFault::Full(0)), 1);
+    floor.cutter.mend_at_try(u32::MAX);
+    let summary = floor.start().summary();
+    assert_eq!(
+        summary.store_error.as_ref().map(|error| error.code.as_str()),
+        Some("records.full")
+    );
+    assert!(!summary.picture.is_store_up && !summary.is_pass());
+    judge::is_safe(&floor.truth(0), "a disk that stays bad");
+}

@@ -1,7 +1,7 @@
 //! Judging, intending, and what became of it: the part of deciding that leads to something irreversible.
 
 use lineside_interlock::{Expectation, Facts, Judgement, Look, OnceKey, RunFacts, Standing, Verdict, judge};
-use lineside_terms::{Blame, Outcome, RunId, SlotPath, Told};
+use lineside_terms::{Blame, Outcome, RunId, SlotPath, Stamp, StepId, Told};
 
 use super::admit::Hold;
 use super::decide::Fact;
@@ -19,20 +19,12 @@ impl Line {
             plan: run.plan,
             is_every_needed_step_passed: run.steps[..index].iter().all(StepState::is_good),
         };
-        let expectation = &self.state.recipe_of(run).expectation;
-        if expectation.state == run.reached {
-            return judge(expectation, facts, &run_facts, None);
-        }
-        // A plan may take devices in several states; each is judged in its own.
-        judge(
-            &Expectation {
-                state: run.reached,
-                ..expectation.clone()
-            },
-            facts,
-            &run_facts,
-            None,
-        )
+        // A plan may take devices in several states, and through several; each is judged in its own.
+        let expectation = Expectation {
+            state: run.reached,
+            ..self.state.recipe_of(run).expectation.clone()
+        };
+        judge(&expectation, facts, &run_facts, None)
     }
 
     fn judged(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> (Judgement, Fact) {
@@ -58,8 +50,17 @@ impl Line {
     }
 
     /// Judgement, then intent, or the end of the step and with it of the run.
-    pub(super) fn act(&self, id: RunId, run: &Run, index: usize, attempt: u32, read: &Facts) -> Vec<Fact> {
-        let Work::Act { verb, target } = self.state.step_of(run, index).work else {
+    pub(super) fn act(
+        &self,
+        id: RunId,
+        run: &Run,
+        index: usize,
+        attempt: u32,
+        read: &Facts,
+        stamp: Stamp,
+    ) -> Vec<Fact> {
+        let step = self.state.step_of(run, index);
+        let Work::Act { verb, target } = step.work else {
             return Vec::new();
         };
         let (judgement, judged) = self.judged(id, run, index, read);
@@ -68,7 +69,19 @@ impl Line {
             None => (judgement.outcome().max(Outcome::Fail), not_ready(&judgement)),
             Some(proof) => match self.state.ledger.propose(verb, target, proof) {
                 Ok(intent) => {
-                    facts.push(self.of_run(id, Body::Intended { intent }));
+                    let recipe = self.state.recipe_of(run);
+                    let need = recipe.approvals.get(&step.id);
+                    let offer = |need| {
+                        let approvals = &self.state.approvals;
+                        approvals.offer(need, &recipe.plan, id, &step.id, stamp.wall_ms)
+                    };
+                    // What is spent stands in the same record as what it is spent for.
+                    let body = match need.map_or_else(|| Some(Vec::new()), offer) {
+                        Some(approvals) => Body::Intended { intent, approvals },
+                        // Another unit took the last of it since this step began.
+                        None => self.waits_for_approval(id, run, &step.id, stamp),
+                    };
+                    facts.push(self.of_run(id, body));
                     return facts;
                 }
                 Err(refusal) => (Outcome::Error, Some(Told::of(&refusal))),
@@ -76,6 +89,25 @@ impl Line {
         };
         facts.extend(self.ended(id, run, index, attempt, outcome, error));
         facts
+    }
+
+    /// The run stops at a step for which somebody's leave is missing.
+    pub(super) fn waits_for_approval(&self, id: RunId, run: &Run, step: &StepId, stamp: Stamp) -> Body {
+        let recipe = self.state.recipe_of(run);
+        let (role, people, is_voided) = recipe.approvals.get(step).map_or_else(Default::default, |need| {
+            let approvals = &self.state.approvals;
+            let people = approvals.lacking(need, &recipe.plan, id, step, stamp.wall_ms);
+            let is_voided = approvals.is_voided(need, &recipe.plan, id, step, stamp.wall_ms);
+            (need.role.clone(), people, is_voided)
+        });
+        let error = Told::of(&Hold::NotApproved {
+            step: step.clone(),
+            plan: recipe.plan,
+            role,
+            people,
+            is_voided,
+        });
+        Body::RunInterrupted { error }
     }
 
     fn ended(

@@ -16,6 +16,10 @@ use super::{Leave, Line};
 use crate::event::Body;
 use crate::recipe::Recipe;
 
+/// The code that says that a unit waits for the leave of somebody.
+pub(super) const NOT_APPROVED: &str = "run.not-approved";
+const VOIDED: &str = "; what was approved before is void since the records were restored from a backup";
+
 /// Why a device is not taken, or why a run does not go on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Hold {
@@ -29,6 +33,8 @@ pub(super) enum Hold {
     ForeignComplete { state: ManufacturingState },
     #[error("the device is {state}: run {} of this station brought it there, but did not pass", run.short())]
     CompleteNotPassed { state: ManufacturingState, run: RunId },
+    #[error("the device is {state}: run {} of this station finished it, and its software or settings were changed since", run.short())]
+    Undone { state: ManufacturingState, run: RunId },
     #[error("the device is {state}, although run {} brought it further", run.short())]
     WentBack { state: ManufacturingState, run: RunId },
     #[error(
@@ -64,12 +70,19 @@ pub(super) enum Hold {
     Unplugged,
     #[error("somebody asked to stop")]
     Cancelled,
-    #[error("step {step} of plan {plan} waits for the approval of {people} more in the role {role}")]
+    #[error("it was brought there by hand, without a ready check")]
+    ByHand,
+    #[error(
+        "step {step} of plan {plan} waits for the approval of {people} more in the role {role}{}",
+        if *is_voided { VOIDED } else { "" }
+    )]
     NotApproved {
         step: StepId,
         plan: Digest,
         role: String,
         people: usize,
+        /// It had been approved, before the records were restored.
+        is_voided: bool,
     },
 }
 
@@ -81,6 +94,7 @@ impl Explain for Hold {
             Self::WrongState { .. } => "unit.wrong-state",
             Self::ForeignComplete { .. } => "unit.foreign-complete",
             Self::CompleteNotPassed { .. } => "unit.complete-not-passed",
+            Self::Undone { .. } => "unit.undone",
             Self::WentBack { .. } => "unit.state-went-back",
             Self::OtherProduct { .. } => "unit.other-product",
             Self::OtherSerial { .. } => "unit.other-serial",
@@ -96,7 +110,8 @@ impl Explain for Hold {
             Self::Unfinished => "run.unfinished",
             Self::Unplugged => "run.unplugged",
             Self::Cancelled => "run.cancelled",
-            Self::NotApproved { .. } => "run.not-approved",
+            Self::ByHand => "unit.by-hand",
+            Self::NotApproved { .. } => NOT_APPROVED,
         }
     }
 
@@ -108,6 +123,10 @@ impl Explain for Hold {
             Self::ForeignComplete { .. } => "Set the unit aside and ask where it was finished; nothing was written to it.",
             Self::CompleteNotPassed { .. } => {
                 "Set the unit aside: it is locked for good, and the records show what its run found afterwards."
+            }
+            Self::Undone { .. } => {
+                "What was proven of it is not so any more. Load and check it by hand, with its capability file, before it is \
+                 shipped; or take it with a plan whose `incoming` names this state."
             }
             Self::WentBack { .. } => {
                 "A real device cannot go back: set it aside for analysis. A simulated bench begins anew with each \
@@ -126,6 +145,11 @@ impl Explain for Hold {
             Self::Unfinished => "Run the same command again: the unit goes on where it was.",
             Self::Unplugged => "Plug the board in again: the run goes on where it was.",
             Self::Cancelled => "Run the same command again: the unit goes on where it was.",
+            Self::ByHand => "`lineside ready-check` tells whether it is ready to be shipped; no certificate is made of this.",
+            Self::NotApproved { is_voided: true, .. } => {
+                "The backup does not tell what was spent of it since. Have it approved anew (`lineside approve make`, then \
+                 `lineside approve grant`), then run the same command again: the unit goes on where it was."
+            }
             Self::NotApproved { .. } => {
                 "Have it approved (`lineside approve make`, then `lineside approve grant`), then run the same command \
                  again: the unit goes on where it was."
@@ -143,7 +167,7 @@ impl Explain for Hold {
             | Self::OtherSerial { .. }
             | Self::Flawed { .. }
             | Self::Stuck => Blame::Plan,
-            Self::NoBatch | Self::Cancelled | Self::NotApproved { .. } => Blame::Station,
+            Self::NoBatch | Self::Cancelled | Self::ByHand | Self::NotApproved { .. } => Blame::Station,
             _ => Blame::Device,
         }
     }
@@ -314,12 +338,17 @@ impl Line {
                     let (recorded, assigned) = (passed.serial.clone(), assigned.clone());
                     return Err(Hold::OtherSerial { recorded, assigned });
                 }
-                return Ok(Taken::Complete {
-                    earlier: passed.run,
-                    serial: passed.serial.clone(),
-                });
-            }
-            if let Some(run) = self.brought(identity) {
+                if passed.undone.is_none() {
+                    return Ok(Taken::Complete {
+                        earlier: passed.run,
+                        serial: passed.serial.clone(),
+                    });
+                }
+                if !recipe.incoming.contains(&now) {
+                    let run = passed.run;
+                    return Err(Hold::Undone { state: now, run });
+                }
+            } else if let Some(run) = self.brought(identity) {
                 return Err(Hold::CompleteNotPassed { state: now, run });
             }
             // A plan that changes no state takes devices that are in its last state from the beginning.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use lineside_interlock::{Facts, PERMIT_LIFE};
+use lineside_interlock::{EpochCause, Facts, PERMIT_LIFE};
 use lineside_terms::{Outcome, RunId, Stamp, Told};
 
 use super::Line;
-use super::admit::Hold;
+use super::admit::{Hold, NOT_APPROVED};
 use super::decide::Fact;
 use super::state::{Phase, Run, StepState};
 use crate::event::Body;
@@ -37,6 +37,15 @@ impl Line {
                             .map(|run| (*id, run)),
                     );
                 }
+                // What it waited for was given: it is looked at anew, and goes on.
+                Phase::Interrupted(id, error)
+                    if error.code == NOT_APPROVED
+                        && slot.is_present
+                        && !state.is_cancelled
+                        && self.is_approved(*id, stamp) =>
+                {
+                    return vec![self.seen(path, EpochCause::LinkLost)];
+                }
                 _ => {}
             }
         }
@@ -59,8 +68,28 @@ impl Line {
         Vec::new()
     }
 
+    /// True when a run that is open waits for nobody's leave for a step that could begin.
+    fn is_approved(&self, id: RunId, stamp: Stamp) -> bool {
+        let Some(run) = self.state.runs.get(&id).filter(|run| run.is_open()) else {
+            return false;
+        };
+        let recipe = self.state.recipe_of(run);
+        let approvals = &self.state.approvals;
+        let next = (0..recipe.steps.len()).find(|index| is_ready(&recipe.steps, run, *index));
+        let step = next.map(|index| &recipe.steps[index].id);
+        step.is_some_and(|step| {
+            let lacks = |need| approvals.lacking(need, &recipe.plan, id, step, stamp.wall_ms) > 0;
+            !recipe.approvals.get(step).is_some_and(lacks)
+        })
+    }
+
     /// Starts what comes next in a run, or ends it.
     fn next_step(&self, id: RunId, run: &Run, taken: &BTreeSet<&str>, stamp: Stamp) -> Vec<Fact> {
+        if run.is_done() && self.state.recipe_of(run).expectation.is_state_alone {
+            // Nobody has looked whether it is ready, so it is not called so.
+            let (outcome, error) = (Outcome::Skipped, Some(Told::of(&Hold::ByHand)));
+            return vec![self.of_run(id, Body::RunEnded { outcome, error })];
+        }
         if run.is_done() {
             let outcomes = run.steps.iter().filter_map(|step| step.outcome);
             let outcome = outcomes.max().unwrap_or(Outcome::Unknown);
@@ -92,28 +121,19 @@ impl Line {
         let attempt = run.steps[index].tries.saturating_add(1);
         let step = steps[index].id.clone();
         let recipe = self.state.recipe_of(run);
-        if let Some(need) = recipe.approvals.get(&step) {
-            let people = self
-                .state
-                .approvals
-                .lacking(need, &recipe.plan, id, &step, stamp.wall_ms);
-            if people > 0 {
-                let (plan, role) = (recipe.plan, need.role.clone());
-                let error = Told::of(&Hold::NotApproved {
-                    step,
-                    plan,
-                    role,
-                    people,
-                });
-                return vec![self.of_run(id, Body::RunInterrupted { error })];
-            }
+        let lacks = |need| {
+            let approvals = &self.state.approvals;
+            approvals.lacking(need, &recipe.plan, id, &step, stamp.wall_ms) > 0
+        };
+        if recipe.approvals.get(&step).is_some_and(lacks) {
+            return vec![self.of_run(id, self.waits_for_approval(id, run, &step, stamp))];
         }
         let mut facts = vec![self.of_run(id, Body::StepStarted { step, attempt, epoch })];
         if matches!(steps[index].work, Work::Act { .. })
             && let Some(read) = self.live.held.get(&id)
             && is_fresh(read, stamp)
         {
-            facts.extend(self.act(id, run, index, attempt, read));
+            facts.extend(self.act(id, run, index, attempt, read, stamp));
         }
         facts
     }

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use lineside_interlock::{EpochCause, IllegalHistory as IllegalAct, Standing, Verdict};
-use lineside_terms::{Blame, Epoch, Explain, ManufacturingState, Outcome, RunId, SlotPath, StepId};
+use lineside_terms::{Blame, DeviceId, Epoch, Explain, ManufacturingState, Outcome, RunId, SlotPath, StepId};
 
 use super::state::{Batch, Identity, Moment, Passed, Phase, Run, RunStanding, Slot, State, StepState};
 use crate::event::{Body, Event, RecoveryOutcome};
@@ -141,6 +141,7 @@ impl State {
                 // A new order stands above an older wish to stop.
                 self.is_cancelled = false;
             }
+            Body::Ordered { .. } => {}
             Body::CancelAsked => self.is_cancelled = true,
             Body::Decided { key, verdict, .. } => {
                 self.ledger.record_verdict(key, *verdict).map_err(Misfit::Act)?;
@@ -166,13 +167,24 @@ impl State {
             Body::RunInterrupted { .. } | Body::RunEnded { .. } => self.close_run(event)?,
             Body::RecoveryBegun { set, .. } => {
                 let device = event.device.ok_or(NO_DEVICE)?;
-                let known = self.devices.entry(device).or_default();
-                known.needs_recovery = Some(*set);
+                self.devices
+                    .entry(device)
+                    .or_default()
+                    .begin_recovery(*set, event.sequence);
+                if let Some(batch) = &mut self.batch {
+                    batch.passed.remove(&device);
+                }
+            }
+            Body::HandWrite { is_undoing, .. } => {
+                let device = event.device.ok_or(NO_DEVICE)?;
+                if *is_undoing {
+                    self.written_by_hand(device, event.sequence);
+                }
             }
             Body::RecoveryEnded { outcome, .. } => self.recovery_ended(event, *outcome)?,
             // The same grant again is no history that cannot be: it brings nothing.
             Body::Approved { grant, .. } => _ = self.approvals.record(grant),
-            Body::Restored { .. } => self.approvals.void(),
+            Body::Restored { .. } => self.approvals.void(event.at.wall_ms),
         }
         Ok(())
     }
@@ -187,6 +199,19 @@ impl State {
         self.runs.values_mut().for_each(Run::interrupt);
     }
 
+    /// Its software or settings are not what they were: what it passed counts no more, and an open run begins again.
+    fn written_by_hand(&mut self, device: DeviceId, sequence: u64) {
+        let known = self.devices.entry(device).or_default();
+        if let Some(passed) = &mut known.passed {
+            passed.undone.get_or_insert(sequence);
+        }
+        let run = known.last_run.and_then(|id| self.runs.get_mut(&id));
+        run.into_iter().filter(|run| run.is_open()).for_each(Run::void);
+        if let Some(batch) = &mut self.batch {
+            batch.passed.remove(&device);
+        }
+    }
+
     fn recovery_ended(&mut self, event: &Event, outcome: RecoveryOutcome) -> Fits {
         let device = event.device.ok_or(NO_DEVICE)?;
         let known = self.devices.get_mut(&device).ok_or(NO_DEVICE)?;
@@ -196,7 +221,9 @@ impl State {
         if outcome != RecoveryOutcome::NeedsRecovery {
             known.needs_recovery = None;
         }
-        if outcome != RecoveryOutcome::Untouched {
+        if outcome == RecoveryOutcome::Untouched {
+            known.recovery_left_it_alone();
+        } else {
             let run = known.last_run.and_then(|id| self.runs.get_mut(&id));
             run.into_iter().filter(|run| run.is_open()).for_each(Run::void);
         }
@@ -428,12 +455,6 @@ impl State {
                     return Err(Misfit::Order("another step runs"));
                 }
                 let index = place(step)?;
-                let now_ms = event.at.wall_ms;
-                if let Some(need) = recipe.approvals.get(step)
-                    && !self.approvals.spend(need, &recipe.plan, id, step, now_ms)
-                {
-                    return Err(Misfit::Order("nobody approved the step"));
-                }
                 let step = run.steps.get_mut(index).ok_or(NO_STEP)?;
                 step.tries = *attempt;
                 step.outcome = None;
@@ -458,14 +479,33 @@ impl State {
                 run.running = None;
                 run.error.clone_from(error);
             }
-            Body::Intended { intent } => {
+            Body::Intended { intent, approvals } => {
                 if !run.is_going() {
                     return Err(RUN_NOT_GOING);
                 }
                 let index = run.running.ok_or(NO_STEP)?;
-                let is_act = matches!(recipe.steps.get(index).ok_or(NO_STEP)?.work, Work::Act { .. });
+                let step = recipe.steps.get(index).ok_or(NO_STEP)?;
+                let is_act = matches!(step.work, Work::Act { .. });
                 if !is_act || intent.key.device != run.device || intent.run != id {
                     return Err(Misfit::Order("the running step is not that act"));
+                }
+                if intent.epoch.0 > self.last_epoch {
+                    return Err(Misfit::Order("that epoch has not begun"));
+                }
+                let (plan, step) = (&recipe.plan, &step.id);
+                let need = recipe.approvals.get(step);
+                if need.is_none() && !approvals.is_empty() {
+                    return Err(Misfit::Order("nobody's leave is needed for the act"));
+                }
+                if let Some(need) = need
+                    && !self.approvals.spend(need, plan, id, step, approvals)
+                {
+                    // A record of before intents said so is of an act that was approved when its step began; what
+                    // has expired since is of no use to anybody else.
+                    if !approvals.is_empty() {
+                        return Err(Misfit::Order("nobody approved the act"));
+                    }
+                    self.approvals.spend_as_of(need, plan, id, step, event.at.wall_ms);
                 }
                 self.ledger
                     .record_intent(intent, written_as)
@@ -517,6 +557,7 @@ impl State {
                         serial,
                         product: recipe.product.clone(),
                         target: recipe.target,
+                        undone: None,
                     });
                     if let Some(batch) = &mut self.batch {
                         batch.passed.entry(device).or_insert(event.sequence);

@@ -1,7 +1,7 @@
 //! Input → facts to write down. Nothing is changed here, and nothing is done.
 
 use lineside_interlock::{EpochCause, Facts, Look, Verdict};
-use lineside_terms::{DeviceId, Epoch, RunId, SecurityState, SlotPath, Told};
+use lineside_terms::{DeviceId, Epoch, RunId, SecurityState, SlotPath, Stamp, Told};
 
 use super::act::went_wrong;
 use super::admit::Hold;
@@ -55,7 +55,7 @@ impl Fact {
 }
 
 impl Line {
-    pub(super) fn decide(&self, input: &Input) -> Result<Vec<Fact>, Refusal> {
+    pub(super) fn decide(&self, input: &Input, stamp: Stamp) -> Result<Vec<Fact>, Refusal> {
         match input {
             Input::Begin {
                 recipe,
@@ -174,7 +174,7 @@ impl Line {
             Input::Read { slot, run, facts } => {
                 self.there(slot, facts.epoch)?;
                 let (there, index) = self.running(slot, run)?;
-                self.read(*run, there, index, facts)
+                self.read(*run, there, index, facts, stamp)
             }
             Input::Acted {
                 slot,
@@ -186,6 +186,9 @@ impl Line {
             Input::Cancel if self.state.is_cancelled => Err(Refusal::NotAsked),
             Input::Cancel => Ok(vec![Fact::of_station(Body::CancelAsked)]),
             Input::Approve { grant, .. } if self.state.approvals.knows(&grant.id) => Err(Refusal::Replayed),
+            Input::Approve { grant, .. } if self.state.approvals.may_be_lost(grant) => {
+                Err(Refusal::BeforeRestore)
+            }
             Input::Approve { grant, proof } => Ok(vec![Fact::of_station(Body::Approved {
                 grant: grant.clone(),
                 proof: proof.clone(),
@@ -221,7 +224,7 @@ impl Line {
         Fact::of_run(&run.slot, run.device, id, body)
     }
 
-    fn seen(&self, slot: &SlotPath, cause: EpochCause) -> Fact {
+    pub(super) fn seen(&self, slot: &SlotPath, cause: EpochCause) -> Fact {
         let epoch = self.state.next_epoch();
         Fact::of_slot(slot, Body::BoardSeen { epoch, cause })
     }
@@ -297,7 +300,14 @@ impl Line {
         Ok(facts)
     }
 
-    fn read(&self, id: RunId, run: &Run, index: usize, read: &Facts) -> Result<Vec<Fact>, Refusal> {
+    fn read(
+        &self,
+        id: RunId,
+        run: &Run,
+        index: usize,
+        read: &Facts,
+        stamp: Stamp,
+    ) -> Result<Vec<Fact>, Refusal> {
         if read.device != run.device {
             return Err(Refusal::Stale);
         }
@@ -310,7 +320,7 @@ impl Line {
                 let error = Told::of(&Hold::Cancelled);
                 Ok(vec![self.of_run(id, Body::RunInterrupted { error })])
             }
-            Work::Act { .. } => Ok(self.act(id, run, index, run.steps[index].tries, read)),
+            Work::Act { .. } => Ok(self.act(id, run, index, run.steps[index].tries, read, stamp)),
         }
     }
 }

@@ -15,12 +15,19 @@
 //! | `admit.rs` | whether a device is taken |
 //! | `react.rs` | durable facts → effects |
 //! | `picture.rs` | what screens show |
+//! | `past.rs` | what a history comes to: what a line begins with |
+//! | `found.rs` | what is open, before anything is done |
+//! | `copies.rs` | copies of an engine, for searches alone |
 
 mod act;
 mod admit;
 mod advance;
 mod apply;
+#[cfg(feature = "copies")]
+mod copies;
 mod decide;
+mod found;
+mod past;
 mod picture;
 mod react;
 mod state;
@@ -39,9 +46,12 @@ use lineside_terms::{
 };
 
 use crate::event::{Body, Event, Measurement, RecoveryOutcome, Shift, VERSION};
+use crate::order::Order;
 use crate::recipe::{Recipe, Work};
 
 pub use apply::IllegalHistory;
+pub use found::{OpenRun, Reached};
+pub use past::Past;
 pub use picture::{Picture, SlotPicture, Standing};
 
 use decide::Fact;
@@ -304,6 +314,9 @@ pub enum Refusal {
     /// That grant was counted before.
     #[error("this approval was used before")]
     Replayed,
+    /// It may have been used in what a restore of the journal lost.
+    #[error("this approval was made before the records were restored from a backup, or does not say when")]
+    BeforeRestore,
     /// The journal cannot be written.
     #[error("the journal cannot be written")]
     StoreDown,
@@ -315,6 +328,7 @@ impl Explain for Refusal {
             Self::Stale => "line.stale",
             Self::NotAsked => "line.not-asked",
             Self::Replayed => "approval.replayed",
+            Self::BeforeRestore => "approval.before-restore",
             Self::StoreDown => "line.store-down",
         }
     }
@@ -323,6 +337,10 @@ impl Explain for Refusal {
         match self {
             Self::Stale | Self::NotAsked => "Nothing is to be done: the line goes on without it.",
             Self::Replayed => "Make a new approval: each counts once, for as many units as it names.",
+            Self::BeforeRestore => {
+                "Make a new approval: the backup does not tell whether this one was used since. If it is new, check the clocks of \
+                 both computers."
+            }
             Self::StoreDown => "Mend the disk, then run the same command again: units go on where they were.",
         }
         .to_owned()
@@ -335,10 +353,15 @@ impl Explain for Refusal {
 
 /// What the engine knows besides the fold: gone after a restart.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 struct Live {
     /// The last event that is durable.
     durable: u64,
     is_store_down: bool,
+    /// The journal cannot be written for now: what was done waits to be recorded, and nothing new starts.
+    waits_for_store: bool,
+    /// The last event of each socket.
+    latest: BTreeMap<SlotPath, u64>,
     /// What will be done when the event with this sequence number is durable.
     due: VecDeque<(u64, Due)>,
     /// Facts that were just read, by run.
@@ -361,6 +384,7 @@ pub enum Leave {
 
 /// The engine of a station.
 #[derive(Debug)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub struct Line {
     station: StationName,
     boot: BootId,
@@ -381,12 +405,14 @@ impl Line {
         shift: Shift,
         history: impl IntoIterator<Item = impl Borrow<Event>>,
     ) -> Result<Self, IllegalHistory> {
-        let mut state = State::default();
-        for event in history {
-            state.apply(event.borrow(), None)?;
-        }
+        Ok(Self::after(station, boot, protected, shift, Past::of(history)?))
+    }
+
+    /// [`Line::resume`] from a history that was folded already.
+    pub fn after(station: StationName, boot: BootId, protected: Protected, shift: Shift, past: Past) -> Self {
+        let Past { state } = past;
         let durable = state.last_sequence();
-        Ok(Self {
+        Self {
             station,
             boot,
             state,
@@ -396,7 +422,12 @@ impl Line {
                 shift,
                 ..Live::default()
             },
-        })
+        }
+    }
+
+    /// The runs that are open, in the order in which they began.
+    pub fn open_runs(&self) -> Vec<OpenRun> {
+        self.state.open_runs()
     }
 
     /// The first events of this start of the program, to be written like those of [`Self::take`].
@@ -406,6 +437,18 @@ impl Line {
             bench: bench.to_owned(),
         };
         self.fold(vec![Fact::of_station(body)], stamp)
+    }
+
+    /// The journal cannot be written for now, or can be again. Nothing new starts meanwhile, as always: effects come of
+    /// what is durable. It only shows.
+    pub fn waits_for_store(&mut self, waits: bool) {
+        self.live.waits_for_store = waits;
+    }
+
+    /// Writes down what was ordered, for who goes on with it later.
+    pub fn order(&mut self, order: Order, stamp: Stamp) -> Vec<Event> {
+        let order = Box::new(order);
+        self.fold(vec![Fact::of_station(Body::Ordered { order })], stamp)
     }
 
     /// What is left of approvals.
@@ -427,7 +470,7 @@ impl Line {
             self.live.due.clear();
             return Ok(Vec::new());
         }
-        let facts = self.decide(&input)?;
+        let facts = self.decide(&input, stamp)?;
         if let Input::Read { run, facts: read, .. } = input {
             self.live.held.insert(run, *read);
         }
@@ -463,6 +506,12 @@ impl Line {
             self.state.apply(&event, Some(event.sequence)).expect(
                 "deciding reads the same state that applying changes, and never decides the impossible",
             );
+            if let Some(slot) = &event.slot {
+                match self.live.latest.get_mut(slot) {
+                    Some(latest) => *latest = event.sequence,
+                    None => _ = self.live.latest.insert(slot.clone(), event.sequence),
+                }
+            }
             if let Body::StepStarted { .. } = event.body
                 && let Some(run) = event.run.filter(|run| self.is_performing(run))
             {
@@ -556,10 +605,7 @@ impl Line {
 
     /// Every device that works again only after a recovery.
     pub fn needing_recovery(&self) -> impl Iterator<Item = &DeviceId> {
-        let known = self.state.devices.iter();
-        known
-            .filter(|(_, known)| known.needs_recovery.is_some())
-            .map(|(device, _)| device)
+        self.state.needing_recovery()
     }
 
     /// True when a device said that it is complete, or an act that made it so was confirmed.
@@ -578,12 +624,12 @@ impl Line {
             .any(|(intent, standing)| intent.key.target == complete && standing == confirmed)
     }
 
-    /// The run of this station that proved a device ready, if there is one.
+    /// The run of this station that proved a device ready, if there is one and nothing undid it since.
     pub fn proven(&self, device: &DeviceId) -> Option<RunId> {
         self.state
             .devices
             .get(device)
-            .and_then(|known| known.passed.as_ref())
+            .and_then(|known| known.standing_pass())
             .map(|passed| passed.run)
     }
 }

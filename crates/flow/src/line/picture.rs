@@ -76,6 +76,14 @@ pub enum Standing {
     Gone,
 }
 
+impl SlotPicture {
+    /// True when the unit waits for the leave of somebody.
+    pub fn waits_for_leave(&self) -> bool {
+        let code = self.error.as_ref().map(|error| error.code.as_str());
+        code == Some(super::admit::NOT_APPROVED)
+    }
+}
+
 impl Standing {
     /// True when nothing more will happen by itself.
     pub const fn is_settled(self) -> bool {
@@ -114,7 +122,7 @@ impl Line {
                 .iter()
                 .map(|(path, slot)| self.slot_picture(path, slot))
                 .collect(),
-            is_store_up: !self.live.is_store_down,
+            is_store_up: !self.live.is_store_down && !self.live.waits_for_store,
             expected: self.state.batch.as_ref().and_then(|batch| batch.expected),
             passed_units: self.state.batch.as_ref().map_or(0, |batch| {
                 let recorded = |sequence: &&u64| **sequence <= self.live.durable;
@@ -210,6 +218,14 @@ impl Line {
                 picture.error.clone_from(&run.error);
             }
             picture.took = run.ended.map(|ended| between(&run.began, &ended));
+        }
+        let latest = self.live.latest.get(path);
+        if self.live.waits_for_store
+            && picture.standing == Standing::Working
+            && latest.is_some_and(|latest| *latest > self.live.durable)
+        {
+            // Its last step came to its end, and the next one does not begin before that is recorded.
+            picture.standing = Standing::NotRecorded;
         }
         picture
     }

@@ -103,7 +103,13 @@ impl Line {
             .map(|slot| slot.cause)
             .ok_or_else(|| gone.clone())?;
         let look = facts.look(cause).ok_or(gone)?;
-        self.state.ledger.permit(key, receipt, &look, proof, now)
+        let recipe = self.state.recipe_of(there);
+        let step = &self.state.step_of(there, index).id;
+        let approvals = &self.state.approvals;
+        let approved = approvals.approved(&recipe.approvals, recipe.plan, *run, step)?;
+        self.state
+            .ledger
+            .permit(key, receipt, &look, proof, approved, now)
     }
 
     /// What a batch of events calls for.
@@ -160,7 +166,7 @@ impl Line {
             Body::StepStarted { attempt, epoch, .. } => event
                 .run
                 .and_then(|run| self.due_for_step(slot, run, *attempt, *epoch, intended.contains(&run))),
-            Body::Intended { intent } => event.run.map(|run| Due::Act {
+            Body::Intended { intent, .. } => event.run.map(|run| Due::Act {
                 slot,
                 run,
                 key: intent.key,

@@ -2,6 +2,8 @@
 //!
 //! One rule ties the parts together: a run is *going* exactly while a socket is in [`Phase::Running`] with it, and
 //! its device is the one that answered there last.
+//!
+//! All of it can be kept and read back (`past.rs`): a field that is added here is kept as well, and [`LAYOUT`] grows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -12,12 +14,21 @@ use lineside_terms::{
     Told, UnitSerial,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::recipe::{Recipe, RecipeStep};
 
-#[derive(Debug, Default)]
+/// Which form of what is kept this is. It grows with every change of these types, or of what `apply.rs` makes of events:
+/// what was kept in another form is folded anew.
+pub(super) const LAYOUT: u32 = 2;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct State {
     pub(super) last_sequence: u64,
     pub(super) last_epoch: u64,
+    #[serde(with = "by_plan")]
     pub(super) recipes: BTreeMap<Digest, Rc<Recipe>>,
     pub(super) batch: Option<Batch>,
     pub(super) slots: BTreeMap<SlotPath, Slot>,
@@ -32,7 +43,9 @@ pub(super) struct State {
     pub(super) is_cancelled: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Batch {
     pub(super) plan: Digest,
     pub(super) serials: BTreeMap<SlotPath, UnitSerial>,
@@ -43,7 +56,9 @@ pub(super) struct Batch {
     pub(super) passed: BTreeMap<DeviceId, u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Slot {
     pub(super) epoch: Epoch,
     pub(super) cause: EpochCause,
@@ -58,14 +73,15 @@ pub(super) struct Slot {
 }
 
 /// Who answered on a socket in its present epoch.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Identity {
     pub(super) device: DeviceId,
     pub(super) state: ManufacturingState,
     pub(super) security: SecurityState,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// A board is there; nobody has answered yet.
     Waiting,
@@ -85,7 +101,9 @@ pub(super) enum Phase {
     Gone,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Known {
     pub(super) attempts: u32,
     pub(super) failed: u32,
@@ -95,18 +113,53 @@ pub(super) struct Known {
     pub(super) is_complete: bool,
     /// Its OS was to be written anew, and no end of that is known after which it would work.
     pub(super) needs_recovery: Option<Digest>,
+    /// The event with which its OS was last to be written anew.
+    pub(super) recovery_began: Option<u64>,
 }
 
-#[derive(Debug)]
+impl Known {
+    /// Its OS is to be written anew: what it passed before counts no more, unless nothing was erased after all.
+    pub(super) fn begin_recovery(&mut self, set: Digest, sequence: u64) {
+        self.needs_recovery = Some(set);
+        self.recovery_began = Some(sequence);
+        if let Some(passed) = &mut self.passed {
+            passed.undone.get_or_insert(sequence);
+        }
+    }
+
+    /// That recovery erased nothing: what it took away is as it was. What an earlier one took away is not.
+    pub(super) fn recovery_left_it_alone(&mut self) {
+        if let Some(passed) = self
+            .passed
+            .as_mut()
+            .filter(|passed| passed.undone == self.recovery_began)
+        {
+            passed.undone = None;
+        }
+    }
+
+    /// The pass whose software and settings are still what they were, as far as this station knows.
+    pub(super) fn standing_pass(&self) -> Option<&Passed> {
+        self.passed.as_ref().filter(|passed| passed.undone.is_none())
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Passed {
     pub(super) run: RunId,
     pub(super) serial: UnitSerial,
     pub(super) product: String,
     /// The state in which the device left.
     pub(super) target: ManufacturingState,
+    /// The event by which its software and settings were lost afterwards.
+    pub(super) undone: Option<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(super) struct Run {
     /// Where its device was seen last.
     pub(super) slot: SlotPath,
@@ -128,13 +181,14 @@ pub(super) struct Run {
 }
 
 /// When something was, and on the clock of which start of the program.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Moment {
     pub(super) boot: BootId,
     pub(super) at: Stamp,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum RunStanding {
     Going,
     /// Its device is away or not answering; it goes on when it is seen again.
@@ -181,7 +235,8 @@ impl Run {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct StepState {
     pub(super) tries: u32,
     pub(super) errors: u32,
@@ -253,6 +308,14 @@ impl State {
         self.open_intents(&key.device).any(|intent| intent.key == *key)
     }
 
+    /// Every device that works again only after a recovery.
+    pub(super) fn needing_recovery(&self) -> impl Iterator<Item = &DeviceId> {
+        let known = self.devices.iter();
+        known
+            .filter(|(_, known)| known.needs_recovery.is_some())
+            .map(|(device, _)| device)
+    }
+
     /// True while the running step of a run has intended an act and its outcome is not known.
     pub(super) fn is_acting(&self, run: &Run) -> bool {
         run.running
@@ -286,7 +349,33 @@ impl State {
         known.filter(|(_, run)| run.is_open() && run.slot == *path)
     }
 
-    /// What of the rules at the top of this file does not hold, for checks in tests and debug builds.
+    /// What speaks of something that is not there, which no fold leaves behind: for what was read back.
+    pub(super) fn dangling(&self) -> Option<String> {
+        if self.last_sequence.max(self.last_epoch) > u64::MAX / 2 {
+            return Some("nobody lives to count so far".to_owned());
+        }
+        if let Some(batch) = &self.batch
+            && !self.recipes.contains_key(&batch.plan)
+        {
+            return Some("the batch follows a plan that is not here".to_owned());
+        }
+        for (id, run) in &self.runs {
+            let recipe = self.recipes.get(&run.plan);
+            if recipe.is_none_or(|recipe| recipe.steps.len() != run.steps.len()) {
+                return Some(format!("run {id} follows a plan that is not here"));
+            }
+            if run.running.is_some_and(|index| index >= run.steps.len()) {
+                return Some(format!("run {id} runs a step that its plan does not have"));
+            }
+            if !self.devices.contains_key(&run.device) {
+                return Some(format!("run {id} is of a device that is not here"));
+            }
+        }
+        None
+    }
+
+    /// What of the rules at the top of this file does not hold, for checks in tests and debug builds, and for what was
+    /// read back.
     pub(super) fn unsound(&self) -> Option<String> {
         for (path, slot) in &self.slots {
             let answers = |device| self.answering.get(device).is_some_and(|at| at.contains(path));
@@ -322,5 +411,30 @@ impl State {
             }
         }
         None
+    }
+}
+
+/// The map of recipes as a list: a key is a part of what it stands for.
+mod by_plan {
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
+    use lineside_terms::Digest;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::recipe::Recipe;
+
+    type Recipes = BTreeMap<Digest, Rc<Recipe>>;
+
+    pub(super) fn serialize<S: Serializer>(recipes: &Recipes, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(recipes.values().map(|recipe| &**recipe))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Recipes, D::Error> {
+        let recipes = Vec::<Recipe>::deserialize(deserializer)?;
+        Ok(recipes
+            .into_iter()
+            .map(|recipe| (recipe.plan, Rc::new(recipe)))
+            .collect())
     }
 }

@@ -287,6 +287,14 @@ impl Plan {
         files
     }
 
+    /// The environment variables that hold secrets of this plan.
+    pub fn secrets_in_environment(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            Action::WifiTest(test) => test.psk_env.as_ref().map(EnvName::as_str),
+            _ => None,
+        })
+    }
+
     /// True when the plan uses images that are signed on the spot, so that only a simulated bench can run it.
     pub fn is_for_simulated_benches(&self) -> bool {
         self.images.values().any(|image| image.source.is_simulated())

@@ -17,6 +17,7 @@ mod floor;
 mod acts;
 mod admission;
 mod approvals;
+mod found;
 mod instruments;
 mod many;
 mod plugging;

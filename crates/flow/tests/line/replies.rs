@@ -48,6 +48,16 @@ fn replies_that_nobody_asked_for_change_nothing() {
     };
     assert_eq!(floor.try_to_tell(other), Err(Refusal::Stale));
     assert_eq!(floor.line.picture(), before);
+    // Nor does another socket's board speak for this one's run.
+    floor.plug(2, 2);
+    let elsewhere = Input::Performed {
+        slot: crate::line_kit::slot(2),
+        epoch: floor.line.epoch(&crate::line_kit::slot(2)).unwrap(),
+        run,
+        report: Report::passed(),
+    };
+    assert_eq!(floor.try_to_tell(elsewhere), Err(Refusal::NotAsked));
+    floor.unplug(2);
     floor.carry_out(perform);
 
     // Where the engine judges, nobody can report a pass.
@@ -75,6 +85,8 @@ fn replies_that_nobody_asked_for_change_nothing() {
         floor.try_to_tell(acted(slot.clone(), run, wrong, None)),
         Err(Refusal::NotAsked)
     );
+    let elsewhere = acted(crate::line_kit::slot(2), run, key, None);
+    assert_eq!(floor.try_to_tell(elsewhere), Err(Refusal::NotAsked));
     floor.carry_out(act);
     floor.settle();
     assert_eq!(floor.standing(1), PASSED);

@@ -34,8 +34,14 @@ fn stopping_in_any_step_ends_in_a_told_state_and_the_unit_goes_on_later() {
         );
         let before = floor.performed.len();
         let was_performing = matches!(effect, Effect::Perform { .. });
+        let intended = floor.count("intended");
         floor.carry_out(effect);
         floor.settle();
+        assert_eq!(
+            floor.count("intended"),
+            intended,
+            "nothing irreversible is even intended"
+        );
         assert_eq!(
             floor.performed.len(),
             before + usize::from(was_performing),
@@ -207,4 +213,23 @@ fn a_changed_plan_begins_from_the_beginning() {
         [slot(1)],
         "the board is let go of once, at the end"
     );
+}
+
+#[test]
+fn facts_that_come_after_somebody_asked_to_stop_lead_to_no_intent() {
+    // Nothing was read before the step that locks, so it reads for itself.
+    let mut floor = Floor::new(recipe(1, vec![step("lock", LOCK)]));
+    floor.plug(1, 1);
+    let read = floor.until(|effect| matches!(effect, Effect::ReadFacts { .. }));
+    floor.tell(Input::Cancel);
+    floor.carry_out(read);
+    floor.settle();
+    assert_eq!(floor.count("intended"), 0);
+    assert_eq!(
+        (floor.standing(1), floor.code(1).as_str()),
+        (Standing::Interrupted, "run.cancelled")
+    );
+    floor.restart();
+    floor.settle();
+    assert_eq!((floor.standing(1), floor.device(1).asked), (PASSED, 1));
 }

@@ -247,3 +247,41 @@ fn facts_that_cannot_be_read_are_read_again_within_the_retries_of_the_act() {
     floor.settle();
     assert_eq!(floor.standing(1), PASSED);
 }
+
+#[test]
+fn a_link_that_is_over_with_the_last_step_begins_nothing_anew() {
+    let mut floor = Floor::new(six_steps());
+    let over = Report {
+        is_link_over: true,
+        ..Report::passed()
+    };
+    floor.reports.insert(5, [over].into());
+    floor.plug(1, 1);
+    floor.settle();
+    assert_eq!(floor.standing(1), PASSED);
+    assert_eq!(floor.count("board-seen"), 1, "nobody has to look again");
+    // In the middle it does.
+    let mut floor = Floor::new(six_steps());
+    let over = Report {
+        is_link_over: true,
+        ..Report::passed()
+    };
+    floor.reports.insert(1, [over].into());
+    floor.plug(1, 1);
+    floor.settle();
+    assert_eq!((floor.standing(1), floor.count("board-seen")), (PASSED, 2));
+}
+
+#[test]
+fn a_device_that_is_not_ready_is_told_by_what_is_wrong_and_not_by_what_is_right() {
+    let mut floor = Floor::new(six_steps());
+    floor.device(1).os = "20.05";
+    floor.plug(1, 1);
+    floor.settle();
+    let error = floor.picture(1).error.unwrap();
+    assert_eq!(error.code, "unit.not-ready");
+    assert!(
+        error.message.contains("expected 24.06, found 20.05") && !error.message.contains("SECURE"),
+        "{error:?}"
+    );
+}

@@ -2,6 +2,7 @@
 //! that the product needs no door for it; each must be found, or the search is blind to it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use lineside_flow::interlock::{EpochCause, Facts, Look, Reading, Verdict};
 use lineside_flow::{Body, Event, SlotPicture};
@@ -54,9 +55,13 @@ pub(crate) enum Bug {
     EffectLost,
     /// A permit made for another connection is taken, and acts go out twice.
     PermitUnchecked,
+    /// What an intent spends of an approval is written twice.
+    SpentTwice,
+    /// After a restart an approval counts once more.
+    ApprovedTwice,
 }
 
-pub(crate) const ALL: [Bug; 21] = [
+pub(crate) const ALL: [Bug; 23] = [
     Bug::ReceiptAhead,
     Bug::IntentUnwritten,
     Bug::StartUnwritten,
@@ -78,10 +83,12 @@ pub(crate) const ALL: [Bug; 21] = [
     Bug::ShownTooEarly,
     Bug::EffectLost,
     Bug::PermitUnchecked,
+    Bug::SpentTwice,
+    Bug::ApprovedTwice,
 ];
 
 /// What a bug remembers.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Memory {
     act: Option<(usize, Act)>,
     facts: BTreeMap<DeviceId, Facts>,
@@ -94,10 +101,20 @@ impl World {
             Some(Bug::StartUnwritten) => !matches!(event.body, Body::StepStarted { .. }),
             _ => true,
         });
+        if self.bug == Some(Bug::SpentTwice) {
+            for event in &mut events {
+                if let Body::Intended { approvals, .. } = &mut event.body {
+                    approvals.extend_from_within(..);
+                }
+            }
+        }
         events
     }
 
     pub(crate) fn alter_history(&mut self) {
+        if self.bug == Some(Bug::ApprovedTwice) {
+            return self.approve_again();
+        }
         let last = self
             .journal
             .iter()
@@ -106,15 +123,15 @@ impl World {
         match self.bug {
             Some(Bug::TailLost) => self.journal.truncate(last),
             Some(Bug::ResumeDisproves) => {
-                let Body::Intended { intent } = self.journal[last].body.clone() else {
+                let Body::Intended { intent, .. } = self.journal[last].body.clone() else {
                     return;
                 };
                 let of_it =
                     |event: &Event| matches!(&event.body, Body::Decided { key, .. } if *key == intent.key);
-                if self.journal.iter().any(of_it) {
+                if self.journal.iter().any(|event| of_it(event)) {
                     return;
                 }
-                let mut event = self.journal[last].clone();
+                let mut event = Event::clone(&self.journal[last]);
                 event.sequence = self.journal.len() as u64 + 1;
                 event.body = Body::Decided {
                     key: intent.key,
@@ -127,9 +144,22 @@ impl World {
                         taken_at: Instant::from_nanos(0),
                     },
                 };
-                self.journal.push(event);
+                self.journal.push(event.into());
             }
             _ => {}
+        }
+    }
+
+    fn approve_again(&mut self) {
+        let given = |event: &&Rc<Event>| matches!(event.body, Body::Approved { .. });
+        if let Some(given) = self.journal.iter().find(given) {
+            let mut event = Event::clone(given);
+            event.sequence = self.journal.len() as u64 + 1;
+            event.body = Body::Approved {
+                grant: self.grant("again", 1),
+                proof: String::new(),
+            };
+            self.journal.push(event.into());
         }
     }
 

@@ -10,14 +10,27 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash as _, Hasher as _};
 use std::rc::Rc;
 
-use lineside_flow::interlock::{EpochCause, Facts, Look, OnceKey, Reading, Receipt, SessionTag, Verdict};
+use lineside_flow::interlock::{
+    EpochCause, Facts, Grant, Look, OnceKey, Reading, Receipt, Requirement, SessionTag, Verdict,
+};
 use lineside_flow::{Body, Effect, Event, Input, Line, Recipe, Report, Work};
 use lineside_terms::{DeviceId, Epoch, Instant, ManufacturingState, Outcome, RunId, SecurityState};
 
+use crate::Bounds;
 use crate::bugs::Bug;
 use crate::line_kit::{
     LOCK, NEW, NO_HISTORY, OLD, device, facts, recipe, resume, serials, shared, slot, stamp, step, told,
 };
+
+/// The approval that is given.
+const GRANT: &str = "a";
+
+fn quality() -> Requirement {
+    Requirement {
+        role: "quality".to_owned(),
+        people: 1,
+    }
+}
 
 /// Time stands still: nothing here depends on it.
 const NOW: u64 = 1_000_000_000;
@@ -103,7 +116,7 @@ pub(crate) enum Reply {
     Acted(RunId, OnceKey, Option<Look>),
 }
 
-#[derive(Debug, Hash)]
+#[derive(Debug, Clone, Hash)]
 struct Chip {
     number: u8,
     state: ManufacturingState,
@@ -131,7 +144,7 @@ struct Link {
     writes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Socket {
     pub orders: VecDeque<Order>,
     link: Option<Link>,
@@ -143,7 +156,7 @@ pub(crate) struct Socket {
 }
 
 /// What the disk has promised to keep.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Promised {
     count: usize,
     started: BTreeMap<(RunId, usize), u32>,
@@ -152,12 +165,13 @@ struct Promised {
     disproved: BTreeSet<OnceKey>,
 }
 
+#[cfg_attr(feature = "copies", derive(Clone))]
 pub(crate) struct World {
     pub line: Line,
     pub recipe: Rc<Recipe>,
     pub sockets: Vec<Socket>,
     chips: Vec<Chip>,
-    pub journal: Vec<Event>,
+    pub journal: Vec<Rc<Event>>,
     durable: usize,
     promised: Promised,
     answered: BTreeMap<Epoch, DeviceId>,
@@ -170,6 +184,8 @@ pub(crate) struct World {
     tags: u64,
     pub faults: u8,
     pub crashes: u8,
+    /// For how many units somebody gives leave, where the plan asks for it.
+    approved: Option<u32>,
     /// The first promise that was broken.
     pub violation: Option<String>,
     pub bug: Option<Bug>,
@@ -177,10 +193,20 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(slots: u8, faults: u8, crashes: u8, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(bounds: Bounds, bug: Option<Bug>) -> Self {
+        let Bounds {
+            slots,
+            faults,
+            crashes,
+            approved,
+            ..
+        } = bounds;
         let mut recipe = recipe(1, vec![step("load", Work::Perform), step("lock", LOCK)]);
         for step in &mut recipe.steps {
             step.retries = 1;
+        }
+        if approved.is_some() {
+            recipe.approvals.insert("lock".parse().unwrap(), quality());
         }
         let mut world = Self {
             line: resume(1, "", NO_HISTORY).unwrap(),
@@ -198,6 +224,7 @@ impl World {
             tags: 0,
             faults,
             crashes,
+            approved,
             violation: None,
             bug,
             memory: crate::bugs::Memory::default(),
@@ -241,7 +268,7 @@ impl World {
             self.blame("something acknowledged is lost");
             self.durable = self.journal.len();
         }
-        match resume(self.boot, "", &self.journal) {
+        match resume(self.boot, "", self.journal.iter().map(Rc::as_ref)) {
             Ok(line) => self.line = line,
             Err(error) => return self.blame(format!("the history is not legal: {error}")),
         }
@@ -255,10 +282,35 @@ impl World {
         };
         let events = self.line.take(begin, stamp(NOW)).unwrap();
         self.write(events);
+        if let Some(units) = self.approved
+            && !self.line.approvals().knows(GRANT)
+        {
+            let grant = Input::Approve {
+                grant: self.grant(GRANT, units),
+                proof: String::new(),
+            };
+            let events = self.line.take(grant, stamp(NOW)).unwrap();
+            self.write(events);
+        }
         for n in 0..self.sockets.len() {
             self.tell(n, Reply::Seen(EpochCause::Found));
         }
         self.orders_after_start();
+    }
+
+    pub(crate) fn grant(&self, id: &str, units: u32) -> Grant {
+        Grant {
+            id: id.to_owned(),
+            station: "station-1".parse().unwrap(),
+            plan: self.recipe.plan,
+            step: "lock".parse().unwrap(),
+            role: quality().role,
+            by: "qa-1".to_owned(),
+            units,
+            until_ms: i64::MAX,
+            made_ms: None,
+            why: "explored".to_owned(),
+        }
     }
 
     fn write(&mut self, events: Vec<Event>) {
@@ -269,7 +321,7 @@ impl World {
                     socket.written += 1;
                 }
             }
-            self.journal.push(event);
+            self.journal.push(Rc::new(event));
         }
     }
 
@@ -383,11 +435,15 @@ impl World {
                         }
                     )
             };
-            journal.iter().any(fails)
+            journal.iter().any(|event| fails(event))
         });
         for (n, socket) in (1..).zip(&mut self.sockets) {
-            let its = |event: &&Event| event.slot.as_ref().is_none_or(|path| *path == slot(n));
-            socket.history = self.journal.iter().filter(its).fold(0, chained);
+            let its = |event: &&Rc<Event>| event.slot.as_ref().is_none_or(|path| *path == slot(n));
+            socket.history = self
+                .journal
+                .iter()
+                .filter(its)
+                .fold(0, |before, event| chained(before, event));
             socket.written = self.journal.iter().filter(its).count();
         }
         self.start();
@@ -409,7 +465,7 @@ impl World {
                     started.insert((run, index.unwrap()), *attempt);
                 }
                 (Body::RunEnded { outcome, .. }, Some(run)) if outcome.is_good() => drop(passed.insert(run)),
-                (Body::Intended { intent }, _) => drop(intended.insert(intent.key)),
+                (Body::Intended { intent, .. }, _) => drop(intended.insert(intent.key)),
                 (
                     Body::Decided {
                         key,
@@ -548,6 +604,19 @@ impl World {
         for chip in 0..self.chips.len() {
             self.require(self.chips[chip].applied <= 1, "it was applied twice");
         }
+        if let Some(units) = self.approved {
+            let left: u32 = self.line.approvals().open().map(|(_, left)| left).sum();
+            let acting = |event: &Rc<Event>| {
+                let is_intent = matches!(event.body, Body::Intended { .. });
+                event.run.filter(|_| is_intent)
+            };
+            let spent: BTreeSet<RunId> = self.journal.iter().filter_map(acting).collect();
+            let spent = u32::try_from(spent.len()).unwrap();
+            self.require(left + spent == units, "leave is lost, or spent twice");
+            let acted: BTreeSet<DeviceId> = self.acts.iter().map(|key| key.device).collect();
+            let is_within = acted.len() <= usize::try_from(units).unwrap();
+            self.require(is_within, "more units are acted on than there was leave for");
+        }
     }
 
     /// What tells one state from another. Histories that differ only in how the events of different sockets lie
@@ -561,9 +630,10 @@ impl World {
             let link = socket
                 .link
                 .filter(|link| self.chips[link.chip].connection == link.connection);
+            let path = slot(u8::try_from(n + 1).unwrap());
             let durable = self.journal[..self.durable]
                 .iter()
-                .filter(|event| event.slot.as_ref() == Some(&slot(u8::try_from(n + 1).unwrap())));
+                .filter(|event| event.slot.as_ref() == Some(&path));
             let mut hasher = DefaultHasher::new();
             (
                 socket.history,
@@ -573,7 +643,6 @@ impl World {
             )
                 .hash(&mut hasher);
             (chip.state, chip.applied, chip.pending, chip.is_dirty).hash(&mut hasher);
-            let path = slot(u8::try_from(n + 1).unwrap());
             let is_of_now = link.map(|link| (Some(link.epoch) == self.line.epoch(&path), link.writes));
             is_of_now.hash(&mut hasher);
             for order in &socket.orders {
@@ -594,6 +663,8 @@ impl World {
             self.faults,
             self.crashes,
             self.durable == self.journal.len(),
+            // What devices went through and nobody was told of: the judges know it.
+            (self.done.len(), self.failed.len()),
         )
             .hash(&mut hasher);
         hasher.finish()
@@ -615,7 +686,7 @@ fn chained(before: u64, event: &Event) -> u64 {
             ..
         } => (step, attempt, outcome).hash(&mut hasher),
         Body::Judged { outcome, .. } | Body::RunEnded { outcome, .. } => outcome.hash(&mut hasher),
-        Body::Intended { intent } => intent.key.generation.hash(&mut hasher),
+        Body::Intended { intent, .. } => intent.key.generation.hash(&mut hasher),
         Body::Decided { key, verdict, .. } => (key.generation, *verdict as u8).hash(&mut hasher),
         Body::Held { error, .. } | Body::RunInterrupted { error } => error.code.hash(&mut hasher),
         Body::RunStarted { attempt, .. } => (event.device, attempt).hash(&mut hasher),

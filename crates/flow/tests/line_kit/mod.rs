@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lineside_flow::interlock::{Expectation, Facts, ImageFacts, Protected, Reading, SessionTag, Verb};
-use lineside_flow::{Event, IllegalHistory, Line, Recipe, RecipeStep, Shift, Work};
+use lineside_flow::{Event, IllegalHistory, Line, Past, Recipe, RecipeStep, Shift, Work};
 use lineside_terms::{
     Blame, BootId, Capability, ClockTrust, DeviceId, Digest, Effect as StepEffect, Epoch, Instant,
     ManufacturingState, SecurityState, SlotPath, Stamp, StationName, StepId, Told, UnitSerial,
@@ -149,6 +149,23 @@ pub(crate) fn resume(
         Shift::default(),
         history,
     )
+}
+
+/// As [`resume`], where the first `kept` events were folded once, and kept, and only the others are folded now.
+pub(crate) fn resume_kept(boot: u8, history: &[Event], kept: usize) -> Result<Line, IllegalHistory> {
+    let (earlier, later) = history.split_at(kept);
+    let text = serde_json::to_vec(&Past::of(earlier)?).unwrap();
+    let mut past: Past = serde_json::from_slice(&text).expect("what a fold leaves can be read back");
+    for event in later {
+        past.take(event)?;
+    }
+    Ok(Line::after(
+        StationName::new("station-1").unwrap(),
+        BootId::from_bytes([boot; 16]),
+        Protected::default(),
+        Shift::default(),
+        past,
+    ))
 }
 
 pub(crate) fn shared(recipe: Recipe) -> Rc<Recipe> {

@@ -9,7 +9,7 @@ use crate::line_kit::{OLD, device, facts, recipe, resume, serials, shared, slot,
 use crate::world::World;
 
 /// Events as a storm leaves them.
-fn history(dice: &mut Dice, seed: u64) -> Vec<Event> {
+pub(crate) fn history(dice: &mut Dice, seed: u64) -> Vec<Event> {
     let mut world = World::new(seed);
     for _ in 0..dice.below(200) {
         world.happen();
@@ -57,10 +57,11 @@ fn wildly(dice: &mut Dice, body: &mut Body) {
             *epoch = Epoch(if dice.percent(50) { u64::MAX } else { epoch.0 + 1 });
         }
         Body::StepStarted { attempt, .. } | Body::RunStarted { attempt, .. } => *attempt = u32::MAX,
-        Body::Intended { intent } => match dice.below(4) {
+        Body::Intended { intent, approvals } => match dice.below(5) {
             0 => intent.key.generation = u32::MAX,
             1 => intent.key.device = device(77),
             2 => intent.epoch = Epoch(u64::MAX),
+            3 => approvals.push("nobody's".to_owned()),
             _ => intent.from = intent.key.target,
         },
         Body::Decided { key, verdict, .. } => match dice.below(3) {
@@ -86,7 +87,7 @@ fn flawed(dice: &mut Dice, recipe: &mut Recipe) {
 
 /// The program goes on after whatever the history left: all boards are seen, and everything that is asked for is
 /// answered kindly.
-fn go_on(line: &mut Line, recipe: Recipe) {
+pub(crate) fn go_on(line: &mut Line, recipe: Recipe) {
     let mut now = 1_000;
     let mut last = line.start("0.1.0", "sim:3", stamp(now)).len();
     let mut inputs = vec![Input::Begin {

@@ -21,6 +21,7 @@ mod line_kit;
 
 mod dice;
 mod history;
+mod kept;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,6 +113,7 @@ fn a_million_acts() {
             sum.applied += seen.applied;
             sum.mishaps += seen.mishaps;
             sum.events += seen.events;
+            println!("seeds from {first} below {seed}: {sum:?}");
         }
         (seed - first, sum)
     };

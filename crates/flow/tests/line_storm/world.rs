@@ -15,7 +15,7 @@ use lineside_terms::{DeviceId, Epoch, Instant, ManufacturingState, Outcome, RunI
 
 use crate::dice::Dice;
 use crate::line_kit::{
-    LOCK, NEW, NO_HISTORY, OLD, device, recipe, resume, serials, shared, slot, stamp, step, told,
+    LOCK, NEW, NO_HISTORY, OLD, device, recipe, resume, resume_kept, serials, shared, slot, stamp, step, told,
 };
 
 pub(crate) const SLOTS: u8 = 3;
@@ -163,7 +163,7 @@ impl Promised {
                     self.failed.insert(run);
                 }
             }
-            Body::Intended { intent } => {
+            Body::Intended { intent, .. } => {
                 self.intended.insert(intent.key);
             }
             Body::Decided { key, verdict, .. } if *verdict == Verdict::Disproved => {
@@ -291,7 +291,12 @@ impl World {
         self.news.clear();
         self.told.clear();
         self.is_store_down = false;
-        let resumed = resume(self.boot, "", &self.journal);
+        // Every other start goes on from what an earlier one kept.
+        let resumed = if self.boot.is_multiple_of(2) {
+            resume_kept(self.boot, &self.journal, self.journal.len() / 2)
+        } else {
+            resume(self.boot, "", &self.journal)
+        };
         self.line = resumed.expect("what the engine wrote is a legal history, cut where it may be");
         let events = self.line.start("0.1.0", "storm", stamp(self.now));
         self.journal.extend(events);

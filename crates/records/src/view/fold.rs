@@ -1,7 +1,8 @@
 //! One event → the rows that it changes.
 
-use lineside_flow::interlock::{Check, Intent, OnceKey, Verdict};
-use lineside_flow::{Body, Event, Measurement, Recipe};
+use lineside_flow::interlock::{Check, Grant, Intent, OnceKey, Verdict};
+use lineside_flow::order::Order;
+use lineside_flow::{Body, Event, HandOutcome, Measurement, Recipe, RecoveryOutcome};
 use lineside_terms::{ClockTrust, DeviceId, ManufacturingState, Outcome, StepId, Told};
 use rusqlite::{Connection, Params, params};
 
@@ -22,20 +23,32 @@ pub(super) fn fold(view: &Connection, event: &Event) -> rusqlite::Result<()> {
         | Body::BoardGone { .. }
         | Body::AlreadyComplete { .. }
         | Body::RunContinued { .. }
-        | Body::RecoveryBegun { .. }
-        | Body::RecoveryEnded { error: None, .. }
-        | Body::Approved { .. }
         | Body::Restored { .. }
         | Body::CancelAsked => Ok(()),
         Body::PlanAdopted { recipe } => rows.plan(recipe),
+        Body::Ordered { order } => rows.ordered(order),
+        Body::Approved { grant, .. } => rows.approved(grant),
         Body::Identified { state, security, .. } => rows.identified(*state, word(security)),
         Body::Unresponsive { error, .. }
         | Body::Held { error, .. }
         | Body::RunInterrupted { error }
-        | Body::RecoveryEnded {
-            error: Some(error), ..
-        }
         | Body::ActUnclear { error, .. } => rows.incident(error),
+        Body::RecoveryBegun { .. } => rows.recovery_begun(),
+        Body::RecoveryEnded { outcome, error, .. } => {
+            if *outcome == RecoveryOutcome::Untouched {
+                rows.nothing_was_erased()?;
+            }
+            error.as_ref().map_or(Ok(()), |error| rows.incident(error))
+        }
+        Body::HandWrite {
+            verb,
+            outcome,
+            is_undoing,
+            error,
+        } => {
+            rows.hand_write(verb, *outcome, *is_undoing, error.as_ref())?;
+            if *is_undoing { rows.undone() } else { Ok(()) }
+        }
         Body::RunStarted { .. } => rows.run_started(),
         Body::StepStarted { step, attempt, .. } => rows.step_started(step, *attempt),
         Body::StepEnded {
@@ -58,7 +71,10 @@ pub(super) fn fold(view: &Connection, event: &Event) -> rusqlite::Result<()> {
             rows.judged(step, *outcome, facts.to_string())?;
             rows.checked(checks)
         }
-        Body::Intended { intent } => rows.intended(intent),
+        Body::Intended { intent, approvals } => {
+            rows.spent(approvals)?;
+            rows.intended(intent)
+        }
         Body::Decided { key, verdict, look } => rows.decided(key, *verdict, look.state),
         Body::RunEnded { outcome, error } => rows.run_ended(*outcome, error.as_ref()),
     }
@@ -89,6 +105,40 @@ impl Rows<'_> {
 
     fn sequence(&self) -> i64 {
         integer(self.event.sequence)
+    }
+
+    fn boot(&self) -> String {
+        self.event.boot.to_string()
+    }
+
+    fn ordered(&self, order: &Order) -> rusqlite::Result<()> {
+        self.write(
+            "INSERT OR IGNORE INTO orders (sequence, boot, plan, bundle) VALUES (?1, ?2, ?3, ?4)",
+            params![
+                self.sequence(),
+                self.boot(),
+                order.plan.to_string(),
+                order.bundle.map(|bundle| bundle.to_string())
+            ],
+        )
+    }
+
+    fn approved(&self, grant: &Grant) -> rusqlite::Result<()> {
+        let given = serde_json::to_string(grant).expect("it came from JSON");
+        self.write(
+            "INSERT OR IGNORE INTO approvals (id, sequence, given) VALUES (?1, ?2, ?3)",
+            params![grant.id, self.sequence(), given],
+        )
+    }
+
+    fn spent(&self, approvals: &[String]) -> rusqlite::Result<()> {
+        for approval in approvals {
+            self.write(
+                "INSERT OR IGNORE INTO spent (run, approval) SELECT ?1, ?2 WHERE ?1 IS NOT NULL",
+                params![self.run(), approval],
+            )?;
+        }
+        Ok(())
     }
 
     fn plan(&self, recipe: &Recipe) -> rusqlite::Result<()> {
@@ -136,6 +186,61 @@ impl Rows<'_> {
         )
     }
 
+    /// From now on what the device passed counts no more.
+    fn recovery_begun(&self) -> rusqlite::Result<()> {
+        self.write(
+            "UPDATE devices SET recovery = ?2 WHERE device = ?1",
+            params![self.device(), self.sequence()],
+        )?;
+        self.undone()
+    }
+
+    fn undone(&self) -> rusqlite::Result<()> {
+        self.write(
+            "UPDATE runs SET undone = ?2, undone_at = ?3
+             WHERE device = ?1 AND ended IS NOT NULL AND undone IS NULL",
+            params![self.device(), self.sequence(), self.at],
+        )
+    }
+
+    fn hand_write(
+        &self,
+        verb: &str,
+        outcome: HandOutcome,
+        is_undoing: bool,
+        error: Option<&Told>,
+    ) -> rusqlite::Result<()> {
+        let [code, message, help, blame] = columns_of(error);
+        self.write(
+            "INSERT INTO hand_writes (sequence, at, operator, slot, device, verb, outcome, is_undoing,
+                                      error_code, error_message, error_help, error_blame)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 WHERE ?5 IS NOT NULL",
+            params![
+                self.sequence(),
+                self.at,
+                self.event.operator,
+                self.slot(),
+                self.device(),
+                verb,
+                word(outcome),
+                is_undoing,
+                code,
+                message,
+                help,
+                blame
+            ],
+        )
+    }
+
+    /// What the last recovery took away is as it was; what an earlier one took away is not.
+    fn nothing_was_erased(&self) -> rusqlite::Result<()> {
+        self.write(
+            "UPDATE runs SET undone = NULL, undone_at = NULL
+             WHERE device = ?1 AND undone = (SELECT recovery FROM devices WHERE device = ?1)",
+            params![self.device()],
+        )
+    }
+
     fn run_started(&self) -> rusqlite::Result<()> {
         let Body::RunStarted {
             serial,
@@ -150,8 +255,8 @@ impl Rows<'_> {
         };
         self.write(
             "INSERT OR IGNORE INTO runs (run, sequence, device, slot, serial, plan, attempt, predecessor, incoming,
-                                         started, clock, operator, shift, work_order)
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+                                         started, clock, operator, shift, work_order, boot)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
              WHERE ?1 IS NOT NULL AND ?3 IS NOT NULL",
             params![
                 self.run(),
@@ -167,7 +272,8 @@ impl Rows<'_> {
                 word(self.event.at.trust),
                 self.event.operator,
                 self.event.shift,
-                self.event.work_order
+                self.event.work_order,
+                self.boot()
             ],
         )?;
         self.write(

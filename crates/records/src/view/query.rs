@@ -1,21 +1,24 @@
 //! The questions that the view answers.
 
-use lineside_flow::Measurement;
-use lineside_flow::interlock::{Check, OnceKey};
-use lineside_terms::{RunId, SlotPath, StepId, UnitSerial};
+use lineside_flow::interlock::{Check, Grant, OnceKey};
+use lineside_flow::{HandOutcome, Measurement};
+use lineside_terms::{DeviceId, Digest, RunId, SlotPath, StepId, UnitSerial};
 use rusqlite::{Params, Row, params};
 
 use super::View;
 use super::rows::{
-    DeviceRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary, StepRecord,
+    DeviceRecord, HandRecord, Incident, IntentRecord, JudgementRecord, RunFilter, RunRecord, RunSummary,
+    StepRecord,
 };
-use super::words::{integer, number, parsed, parsed_if_any, spelled, spelled_if_any, time_of, told, word};
+use super::words::{
+    integer, json, number, parsed, parsed_if_any, spelled, spelled_if_any, time_of, told, word,
+};
 use crate::error::RecordsError;
 
 const RUN: &str =
     "SELECT runs.run, device, serial, slot, runs.plan, plans.product, attempt, predecessor, incoming,
     started, ended, clock, outcome, operator, shift, work_order,
-    error_code, error_message, error_help, error_blame
+    error_code, error_message, error_help, error_blame, undone_at
   FROM runs LEFT JOIN plans ON plans.plan = runs.plan";
 
 const INTENT: &str =
@@ -88,6 +91,30 @@ impl View {
         self.all("looking up a run", sql, [hex_digits(id)], |row| parsed(row, 0))
     }
 
+    /// The bundle that the plan of a run came from: so it was ordered by the start of the program that began the run.
+    ///
+    /// # Errors
+    /// [`RecordsError::View`].
+    pub fn bundle_of(&self, run: &RunId) -> Result<Option<Digest>, RecordsError> {
+        let sql = "SELECT orders.bundle FROM runs JOIN orders ON orders.boot = runs.boot
+                   WHERE runs.run = ?1 AND orders.plan = runs.plan AND orders.sequence < runs.sequence
+                   ORDER BY orders.sequence DESC LIMIT 1";
+        let found = self.all("reading an order", sql, [run.to_string()], |row| {
+            parsed_if_any(row, 0)
+        })?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    /// The approvals that the irreversible steps of a run spent, in the order in which they were given.
+    ///
+    /// # Errors
+    /// [`RecordsError::View`].
+    pub fn approvals_of(&self, run: &RunId) -> Result<Vec<Grant>, RecordsError> {
+        let sql = "SELECT approvals.given FROM spent JOIN approvals ON approvals.id = spent.approval
+                   WHERE spent.run = ?1 ORDER BY approvals.sequence";
+        self.all("reading approvals", sql, [run.to_string()], |row| json(row, 0))
+    }
+
     /// Every device that was seen, in the order in which they first were.
     ///
     /// # Errors
@@ -127,6 +154,39 @@ impl View {
             "SELECT sequence, at, kind, slot, device, error_code, error_message, error_help, error_blame
                    FROM incidents ORDER BY sequence DESC LIMIT ?1";
         self.all("listing incidents", sql, [limit], incident)
+    }
+
+    /// What was written by hand, newest first; of one device, or of all.
+    ///
+    /// # Errors
+    /// [`RecordsError::View`].
+    pub fn hand_writes(
+        &self,
+        device: Option<&DeviceId>,
+        limit: u32,
+    ) -> Result<Vec<HandRecord>, RecordsError> {
+        let sql = "SELECT sequence, at, operator, slot, device, verb, outcome, is_undoing,
+                          error_code, error_message, error_help, error_blame
+                   FROM hand_writes WHERE ?1 IS NULL OR device = ?1 ORDER BY sequence DESC LIMIT ?2";
+        let device = device.map(DeviceId::to_string);
+        self.all(
+            "listing what was written by hand",
+            sql,
+            rusqlite::params![device, limit],
+            |row| {
+                Ok(HandRecord {
+                    sequence: number(row.get(0)?),
+                    at: row.get(1)?,
+                    operator: row.get(2)?,
+                    slot: parsed_if_any(row, 3)?,
+                    device: parsed(row, 4)?,
+                    verb: row.get(5)?,
+                    outcome: spelled_if_any(row, 6)?.unwrap_or(HandOutcome::Unclear),
+                    is_undoing: row.get(7)?,
+                    error: told(row, 8)?,
+                })
+            },
+        )
     }
 
     fn steps_of(&self, run: &str, plan: &str) -> Result<Vec<StepRecord>, RecordsError> {
@@ -246,6 +306,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<RunSummary> {
         shift: row.get(14)?,
         work_order: row.get(15)?,
         error: told(row, 16)?,
+        undone: row.get(20)?,
     })
 }
 

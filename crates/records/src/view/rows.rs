@@ -1,7 +1,7 @@
 //! What the view answers with. These are also the documents of exports: fields are added, never changed.
 
-use lineside_flow::Measurement;
 use lineside_flow::interlock::{Check, OnceKey, Verdict};
+use lineside_flow::{HandOutcome, Measurement};
 use lineside_terms::{
     ClockTrust, DeviceId, Digest, ManufacturingState, Outcome, RunId, SecurityState, SlotPath, StepId, Told,
     UnitSerial,
@@ -62,6 +62,10 @@ pub struct RunSummary {
     pub work_order: Option<String>,
     /// What ended it, if it was an error.
     pub error: Option<Told>,
+    /// When the software and settings that passed in it were lost, because the device's OS was
+    /// written anew or something was written to it by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<String>,
 }
 
 /// One try of a step.
@@ -179,4 +183,28 @@ pub struct DeviceRecord {
     pub serial: Option<UnitSerial>,
     /// The run of this station that finished it, confirmed by the device itself.
     pub complete_run: Option<RunId>,
+}
+
+/// Something that was written to a device by hand, outside of runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HandRecord {
+    /// Its event.
+    pub sequence: u64,
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// Pseudonymous id of whoever did it, if one is known.
+    pub operator: Option<String>,
+    /// Where the device was.
+    pub slot: Option<SlotPath>,
+    /// The device.
+    pub device: DeviceId,
+    /// What: the words of the command.
+    pub verb: String,
+    /// How it ended.
+    pub outcome: HandOutcome,
+    /// What the device passed before counts no more.
+    pub is_undoing: bool,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Told>,
 }

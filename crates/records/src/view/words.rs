@@ -84,6 +84,12 @@ pub(super) fn spelled_if_any<T: DeserializeOwned>(
     text.map(read).transpose()
 }
 
+/// Reads what was kept as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| unreadable(column, &error.to_string()))
+}
+
 /// The four columns of an error.
 pub(super) fn columns_of(told: Option<&Told>) -> [Option<String>; 4] {
     match told {

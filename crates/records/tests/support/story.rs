@@ -134,6 +134,7 @@ impl Story {
                 from: ManufacturingState::Module1Complete,
                 proof: Digest::from_bytes([0xfa; 32]),
             },
+            approvals: Vec::new(),
         });
         key
     }

@@ -9,11 +9,11 @@ use crate::error::RunnerError;
 use crate::program::{Folder, read, read_plan_and_text, read_tree};
 
 /// Every file of a plan as `(path below the plan's folder, content)`: the plan first, then what it names, then the files
-/// `with` that it does not name, relative to the plan's folder too. Files with pre-shared keys are among them: whoever
-/// has the bundle has those.
+/// `with` that it does not name, relative to the plan's folder too.
 ///
 /// # Errors
-/// When the plan or a file cannot be read.
+/// When the plan or a file cannot be read, or the plan names a file with a pre-shared key: bundles are passed on, and
+/// whoever had this one would have the key.
 pub fn files_of(plan: &Path, with: &[String]) -> Result<Vec<(String, Vec<u8>)>, RunnerError> {
     let (text, content) = read_plan_and_text(plan)?;
     let folder = Folder::of(plan);
@@ -28,8 +28,11 @@ pub fn files_of(plan: &Path, with: &[String]) -> Result<Vec<(String, Vec<u8>)>, 
     named.extend(content.protected.iter().map(|file| (file.as_str(), "protected")));
     named.extend(with.iter().map(|file| (file.as_str(), "--with")));
     for step in &content.steps {
-        if let Action::WifiTest(test) = &step.action {
-            named.extend(test.psk_file.iter().map(|file| (file.as_str(), step.id.as_str())));
+        if let Action::WifiTest(test) = &step.action
+            && test.psk_file.is_some()
+        {
+            let step = step.id.to_string();
+            return Err(RunnerError::SecretInBundle { step });
         }
     }
     for (name, image) in &content.images {

@@ -108,7 +108,7 @@ impl Book {
         match self.write(input) {
             Ok(written_as) => self.durable(written_as).await,
             Err(Refusal::StoreDown) => Err(self.store_error().unwrap_or_else(|| not_durable(device))),
-            Err(Refusal::Stale | Refusal::NotAsked | Refusal::Replayed) => Ok(()),
+            Err(Refusal::Stale | Refusal::NotAsked | Refusal::Replayed | Refusal::BeforeRestore) => Ok(()),
         }
     }
 

@@ -25,6 +25,7 @@ use lineside_terms::{Blame, DeviceId, Explain, Instant, SlotPath, Told};
 
 use crate::batch::Cancel;
 use crate::error::RunnerError;
+use crate::history::History;
 use crate::place::Place;
 use crate::slot::Stop;
 use crate::store::Store;
@@ -225,12 +226,12 @@ pub(crate) fn judge_os(found: Option<&str>, expected: Option<&str>) -> Option<Fa
 pub async fn recover(
     place: Place,
     order: Order,
-    history: impl IntoIterator<Item = Event>,
+    history: impl Into<History>,
     store: &mut dyn Store,
     cancel: &Cancel,
     mut notice: impl FnMut(Notice<'_>),
 ) -> Result<Summary, RunnerError> {
-    let (line, started) = place.resume(order.protected.clone(), history)?;
+    let (line, started) = place.resume(order.protected.clone(), history.into())?;
     let book = Rc::new(Book::new(line, started, place.wall.clone()));
     let (place, order) = (Rc::new(place), Rc::new(order));
     let workers = FuturesUnordered::new();

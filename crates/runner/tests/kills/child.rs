@@ -131,6 +131,8 @@ pub(crate) fn work(data: PathBuf, boot: u8) {
             only: None,
             entropy: Entropy::System,
             patience: Patience::default(),
+            order: None,
+            desk: None,
         };
         let summary = batch::run(place, batch, history, &mut store, &Cancel::default(), |_| {})
             .await

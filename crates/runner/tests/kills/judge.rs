@@ -1,7 +1,7 @@
 //! The judge: it has the devices, starts the program, says *go* at its boundaries or kills it there.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -89,6 +89,11 @@ impl Court {
         }
     }
 
+    /// The folder of the station, in which the bench is lent as well.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     fn journal(&self) -> PathBuf {
         self.folder.path().join("journal")
     }
@@ -154,10 +159,16 @@ impl Court {
     pub(crate) fn check_finished(&self, context: &str) {
         let (program, _) = plans::sample(SEED);
         let truths = (0..self.world.board_count()).map(|board| self.world.truth(board).unwrap());
-        for truth in truths.clone() {
+        for truth in truths {
             is_safe(&truth, context);
             is_finished(&truth, &program, context);
         }
+        self.records_agree(context);
+    }
+
+    /// The records are whole and say what the devices say.
+    pub(crate) fn records_agree(&self, context: &str) {
+        let truths = (0..self.world.board_count()).map(|board| self.world.truth(board).unwrap());
         let disk = RealDisk::read_only(&self.journal()).unwrap();
         records_agree_with(&disk, self.history(), truths, context);
     }

@@ -15,14 +15,17 @@
 //!
 //! It is killed at each of these by name, or shortly after it was told to go; half of the times the PC loses its power
 //! as well, and what was not synced is lost in part. `LINESIDE_KILLS=n` asks for more kills.
+#![expect(clippy::print_stdout, reason = "how far a long storm is must be told")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod brown_outs;
 mod child;
 mod disk;
 mod judge;
+mod storms;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -49,6 +52,8 @@ const BOOT: &str = "LINESIDE_KILLS_BOOT";
 
 /// Kills in every test run.
 const KILLS: u64 = 200;
+/// How often it is told how far it is, so that what was done counts if it is stopped.
+const TOLD_EVERY: u64 = 100;
 /// Of a hundred kills, so many must fall into the irreversible step.
 const IN_LOCK_PERCENT: u64 = 10;
 /// How often a unit may have to be started again after the last kill.
@@ -171,6 +176,9 @@ fn one_world(steps: &[String], times: &BTreeMap<Boundary, u64>, book: &Mutex<Boo
             .then(|| court.lose_power(chance / 13));
         let mut shared = book.lock().unwrap();
         shared.tally.kills += 1;
+        if shared.tally.kills.is_multiple_of(TOLD_EVERY) {
+            println!("so far: {:?}", shared.tally);
+        }
         shared.tally.in_lock += u64::from(hit.1 == LOCK);
         if after.is_none() {
             *shared.hits.entry(hit).or_default() += 1;

@@ -88,6 +88,8 @@ struct State {
     disk: RefCell<Option<FakeDisk>>,
     cancel: RefCell<Option<Cancel>>,
     hand: RefCell<Option<Box<dyn FnOnce()>>>,
+    /// How often a store that failed is tried again until the disk is mended; without it, a failure is final.
+    mends: Cell<Option<u32>>,
 }
 
 impl Cutter {
@@ -102,6 +104,11 @@ impl Cutter {
     pub fn hand(&self, moment: Moment, hand: impl FnOnce() + 'static) {
         self.at(moment, Fate::Hand, 0);
         *self.0.hand.borrow_mut() = Some(Box::new(hand));
+    }
+
+    /// A disk that fails is mended when it has been tried again so often.
+    pub fn mend_at_try(&self, nth: u32) {
+        self.0.mends.set(Some(nth));
     }
 
     /// What has not happened yet does not happen.
@@ -236,6 +243,20 @@ impl Store for CutStore {
             return Poll::Pending;
         }
         self.keeper.poll_receipt(cx)
+    }
+
+    fn can_retry(&self) -> bool {
+        self.cutter.0.mends.get().is_some() && self.keeper.can_retry()
+    }
+
+    fn retry(&mut self) {
+        let State { mends, disk, .. } = &*self.cutter.0;
+        let left = mends.get().unwrap().saturating_sub(1);
+        mends.set(Some(left));
+        if left == 0 {
+            disk.borrow().as_ref().unwrap().heal();
+        }
+        self.keeper.retry();
     }
 }
 

@@ -18,10 +18,16 @@ use futures::executor::LocalPool;
 use futures::future::{Either, select};
 use futures::task::LocalSpawnExt as _;
 use lineside_device::{Entropy, SessionConfig, TrustAnchor};
+use lineside_flow::interlock::Protected;
 use lineside_flow::{Event, Picture, Shift};
+use lineside_image::TrustList;
+use lineside_link::Bench as _;
 use lineside_link::{Clock, Hands, run_simulated};
 use lineside_records::{FakeDisk, Journal, RecordsError};
 use lineside_runner::batch::{self, Patience};
+use lineside_runner::gate::Gate;
+use lineside_runner::manual::{self, Change, Door, ManualError};
+use lineside_runner::policy::StateChange;
 use lineside_runner::{
     Batch, Cancel, Keeper, Notice, Place, Program, RunnerError, Serials, Summary, WallClock,
 };
@@ -71,6 +77,12 @@ pub struct Floor {
     pub expected: Option<u32>,
     /// The only device that is meant.
     pub only: Option<DeviceId>,
+    /// Starts change a state by hand, of the first board, under this policy.
+    pub by_hand: Option<(StateChange, ManufacturingState)>,
+    /// What the last such start came to.
+    pub by_hand_end: Option<manual::End>,
+    /// What boards go through in the next start.
+    pub gate: Option<Gate>,
     /// What is to happen in the next start.
     pub cutter: Cutter,
     /// Asks the next start to stop.
@@ -134,6 +146,9 @@ impl Floor {
             serials,
             expected: None,
             only: None,
+            by_hand: None,
+            by_hand_end: None,
+            gate: None,
             cutter: Cutter::default(),
             cancel: Cancel::default(),
             shown: Rc::default(),
@@ -169,6 +184,8 @@ impl Floor {
             only: self.only,
             entropy: Entropy::Seeded(u64::from(self.starts)),
             patience: Patience::default(),
+            order: None,
+            desk: None,
         };
         let (shown, keeps) = (Rc::clone(&self.shown), self.keeps_shown);
         let notice = move |notice: Notice<'_>| {
@@ -176,8 +193,24 @@ impl Floor {
                 shown.borrow_mut().push(text_of(&notice));
             }
         };
+        let change = self.by_hand.clone().map(|by_hand| self.change(&by_hand));
+        let by_hand_end = RefCell::new(None);
+        let gate = self.gate.take();
         let ended = {
-            let run = batch::run(place, batch, history, &mut store, &self.cancel, notice);
+            let (store, cancel, by_hand_end) = (&mut store, &self.cancel, &by_hand_end);
+            let run = async move {
+                let Some(change) = change else {
+                    return batch::run_behind(gate, place, batch, history, store, cancel, notice).await;
+                };
+                match manual::change(place, change, history, store, cancel, notice).await {
+                    Ok(changed) => {
+                        *by_hand_end.borrow_mut() = Some(changed.end);
+                        Ok(changed.summary)
+                    }
+                    Err(ManualError::Runner(error)) => Err(error),
+                    Err(error) => panic!("{error:?}"),
+                }
+            };
             let (run, fallen) = (pin!(run), pin!(self.cutter.fallen()));
             let both = select(run, fallen);
             let ended = run_simulated(&self.hands, &mut self.pool, MOST_STEPS, async {
@@ -188,6 +221,7 @@ impl Floor {
             });
             ended.expect("everybody waits for ever")
         };
+        self.by_hand_end = by_hand_end.into_inner();
         self.cancel = Cancel::default();
         self.cutter.leave_alone();
         drop(store);
@@ -199,6 +233,21 @@ impl Floor {
             Some(Ok(summary)) => End::Over(summary),
             Some(Err(error @ RunnerError::History(_))) => panic!("{error:?}"),
             Some(Err(error)) => End::NotBegun(lineside_terms::Explain::code(&error).to_owned()),
+        }
+    }
+
+    fn change(&mut self, (policy, to): &(StateChange, ManufacturingState)) -> Change {
+        let listed = self.world.bench();
+        let boards = run_simulated(&self.hands, &mut self.pool, MOST_STEPS, async move {
+            listed.list().await
+        });
+        Change {
+            door: Door::open(policy, *to, &TrustList::new(), None).unwrap(),
+            board: boards.unwrap().unwrap().remove(0),
+            device: self.truth(0).device_id,
+            serial: None,
+            protected: Protected::default(),
+            entropy: Entropy::Seeded(u64::from(self.starts)),
         }
     }
 
@@ -295,6 +344,7 @@ fn text_of(notice: &Notice<'_>) -> String {
         Notice::Picture(picture) => format!("{picture:?} {}", serde_json::to_string(picture).unwrap()),
         Notice::Progress(slot, progress) => format!("{slot} {progress:?}"),
         Notice::Gate(news) => format!("{news:?}"),
+        Notice::Store(error) => format!("{error:?}"),
     }
 }
 

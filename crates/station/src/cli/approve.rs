@@ -9,19 +9,21 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use lineside_flow::interlock::{Grant, Protected};
-use lineside_flow::{Body, Event, Input, Line, Shift};
+use lineside_flow::{Input, Line, Shift};
 use lineside_image::SigningKey;
 use lineside_records::{SealError, Sealer as _, seal, unseal};
-use lineside_terms::{Blame, ClockTrust, Digest, Explain as _, Instant, Stamp, StepId};
+use lineside_runner::{History, store};
+use lineside_terms::{Blame, ClockTrust, Digest, Explain as _, Instant, Stamp, StationName, StepId};
 use serde::{Deserialize, Serialize};
 
 use super::args::Global;
 use super::evidence::{self, FileKey};
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
-use super::policy::{self, Provisioned};
+use super::people::People;
 use super::trouble::Trouble;
-use super::{data, records};
+use super::{data, desk, passphrase};
+use lineside_runner::policy::{self, Provisioned};
 
 /// Subcommands of `approve`.
 #[derive(Debug, Subcommand)]
@@ -33,9 +35,29 @@ Example:
   lineside approve make --station line-3 --plan 9f0c… --step lock --role quality --by qa-1 --units 16
       --hours 10 --why 'first batch of revision 7' --key qa-1.pem -o batch-1.approval")]
     Make(MakeArgs),
+    /// Become an approver with a pass-phrase instead of a key file
+    #[command(
+        after_help = "Writes a credential, in which nothing is secret: the administrator adds it to the station's file
+and says the roles, and the approver keeps a copy. The key that signs is made from the pass-phrase
+each time (Argon2id).
+
+Example:
+  lineside approve enrol --by qa-1 -o qa-1.approver"
+    )]
+    Enrol {
+        /// Who: a pseudonymous id
+        #[arg(long, value_name = "ID")]
+        by: String,
+        /// Where the pass-phrase is: `tty`, `file:PATH`, `env:NAME`, or `-` for standard input
+        #[arg(long, value_name = "WHERE", default_value = "tty")]
+        passphrase: passphrase::From,
+        /// The file to write
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
+    },
     /// Take approvals into the records of this station
     #[command(
-        after_help = "Each counts once. Refused unless the administrator's file names the approver, the key and the role.
+        after_help = "Each counts once. While a run is going it takes them, and units that wait go on. Refused unless the administrator's file names the approver, the key and the role.
 
 Example:
   lineside approve grant batch-1.approval"
@@ -75,8 +97,14 @@ pub(crate) struct MakeArgs {
     #[arg(long, value_name = "TEXT")]
     why: String,
     /// The approver's secret key
-    #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "credential")]
+    key: Option<PathBuf>,
+    /// The credential of an approver with a pass-phrase
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    credential: Option<PathBuf>,
+    /// Where the pass-phrase is: `tty`, `file:PATH`, `env:NAME`, or `-` for standard input
+    #[arg(long, value_name = "WHERE", default_value = "tty", requires = "credential")]
+    passphrase: passphrase::From,
     /// The file to write
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -96,14 +124,32 @@ struct Document {
 pub(crate) fn run(global: &Global, command: &ApproveCommand, printer: &Printer) -> Result<Exit, Trouble> {
     match command {
         ApproveCommand::Make(args) => make(global, args, printer),
+        ApproveCommand::Enrol {
+            by,
+            passphrase,
+            output,
+        } => {
+            let salt = *data::boot_id()?.as_bytes();
+            let text = passphrase::enrol(by, passphrase, salt)?;
+            fs::write(output, text).map_err(|error| cannot(output, &error))?;
+            printer.result(&format!("wrote the credential of {by}; nothing in it is secret"));
+            Ok(Exit::Good)
+        }
         ApproveCommand::Grant { files } => grant(global, files, printer),
         ApproveCommand::List => list(global, printer),
     }
 }
 
 fn make(global: &Global, args: &MakeArgs, printer: &Printer) -> Result<Exit, Trouble> {
-    let pem = fs::read_to_string(&args.key).map_err(|error| cannot(&args.key, &error))?;
-    let key = FileKey(SigningKey::from_pem(&pem).map_err(|error| cannot(&args.key, &error))?);
+    let key = match (&args.key, &args.credential) {
+        (Some(file), _) => {
+            let pem = fs::read_to_string(file).map_err(|error| cannot(file, &error))?;
+            FileKey(SigningKey::from_pem(&pem).map_err(|error| cannot(file, &error))?)
+        }
+        (None, Some(file)) => passphrase::unlock(file, &args.by, &args.passphrase)?,
+        (None, None) => unreachable!("the command line asks for one of them"),
+    };
+    let now_ms = Timestamp::now().as_millisecond();
     let document = Document {
         kind: KIND.to_owned(),
         version: 1,
@@ -115,12 +161,13 @@ fn make(global: &Global, args: &MakeArgs, printer: &Printer) -> Result<Exit, Tro
             role: args.role.clone(),
             by: args.by.clone(),
             units: args.units,
-            until_ms: Timestamp::now().as_millisecond() + i64::from(args.hours) * 3_600_000,
+            until_ms: now_ms + i64::from(args.hours) * 3_600_000,
+            made_ms: Some(now_ms),
             why: args.why.clone(),
         },
     };
     let text = serde_json::to_string_pretty(&document).expect("every field has a JSON form");
-    let sealed = seal(&text, &key).map_err(|error| cannot(&args.key, &error))?;
+    let sealed = seal(&text, &key).map_err(|error| cannot(&args.output, &error))?;
     fs::write(&args.output, sealed).map_err(|error| cannot(&args.output, &error))?;
     printer.result(&format!(
         "signed with the key {}: {} units of step {} at station {}",
@@ -140,36 +187,50 @@ fn grant(global: &Global, files: &[PathBuf], printer: &Printer) -> Result<Exit, 
             "The administrator names approvers and their keys in the station's file.",
         )
     })?;
-    let now_ms = Timestamp::now().as_millisecond();
     let mut grants = Vec::new();
     for file in files {
         let text = fs::read_to_string(file).map_err(|error| cannot(file, &error))?;
-        let grant = genuine(&text, &station)?;
-        if grant.station != global.station {
-            return Err(refused(
-                "approval.other-station",
-                &format!(
-                    "the approval is for station {}, not for {}",
-                    grant.station, global.station
-                ),
-                "Have it approved for this station; --station names it.",
-            ));
-        }
-        if grant.until_ms <= now_ms {
-            return Err(refused(
-                "approval.expired",
-                "the approval has expired",
-                "Have it approved again. If it is new, check the clocks of both computers.",
-            ));
-        }
-        grants.push((grant, text));
+        grants.push((admitted(&text, &station, &global.station)?, text));
     }
+    let texts: Vec<String> = grants.iter().map(|(_, text)| text.clone()).collect();
     let inputs = grants
         .into_iter()
         .map(|(grant, proof)| Input::Approve { grant, proof });
-    write(global, inputs.collect(), printer)?;
-    printer.result("approved; units that wait go on when the plan is run again");
+    match write(global, inputs.collect(), printer) {
+        // Somebody works with these records: a run takes approvals as they come.
+        Err(busy) if busy.told.code == "records.locked" => {
+            let folder = global.data.clone().unwrap_or_else(lineside_link::data_folder);
+            for text in texts {
+                desk::hand_over(&folder, &text)?;
+            }
+            printer.result("approved; units that wait go on");
+        }
+        done => {
+            done?;
+            printer.result("approved; units that wait go on when the plan is run again");
+        }
+    }
     Ok(Exit::Good)
+}
+
+/// What is signed by an approver of this station, for it, and in time.
+pub(super) fn admitted(text: &str, station: &Provisioned, name: &StationName) -> Result<Grant, Trouble> {
+    let grant = genuine(text, station)?;
+    if grant.station != *name {
+        return Err(refused(
+            "approval.other-station",
+            &format!("the approval is for station {}, not for {}", grant.station, name),
+            "Have it approved for this station; --station names it.",
+        ));
+    }
+    if grant.until_ms <= Timestamp::now().as_millisecond() {
+        return Err(refused(
+            "approval.expired",
+            "the approval has expired",
+            "Have it approved again. If it is new, check the clocks of both computers.",
+        ));
+    }
+    Ok(grant)
 }
 
 /// Writes facts that come from people into the journal.
@@ -179,14 +240,9 @@ pub(crate) fn write(global: &Global, inputs: Vec<Input>, printer: &Printer) -> R
     let impossible = |error: &dyn std::fmt::Display| {
         Trouble::station("station.history", "the records cannot be continued", error)
     };
-    let mut line = Line::resume(
-        global.station.clone(),
-        data::boot_id()?,
-        Protected::default(),
-        Shift::default(),
-        &history,
-    )
-    .map_err(|error| impossible(&error))?;
+    let past = history.into_past().map_err(|error| impossible(&error))?;
+    let (station, boot) = (global.station.clone(), data::boot_id()?);
+    let mut line = Line::after(station, boot, Protected::default(), Shift::default(), past);
     for input in inputs {
         let stamp = Stamp {
             mono: Instant::from_nanos(0),
@@ -209,16 +265,12 @@ pub(crate) fn write(global: &Global, inputs: Vec<Input>, printer: &Printer) -> R
 
 fn list(global: &Global, printer: &Printer) -> Result<Exit, Trouble> {
     let folder = data::folder_to_read(global);
-    let history = records::history(&folder)?;
-    let line = Line::resume(
-        global.station.clone(),
-        data::boot_id()?,
-        Protected::default(),
-        Shift::default(),
-        &history,
-    )
-    .map_err(|error| Trouble::station("station.history", "the records cannot be continued", &error))?;
-    let rows: Vec<_> = line
+    let history = store::look(&folder)?;
+    let past = history
+        .past()
+        .map_err(|error| Trouble::station("station.history", "the records cannot be continued", &error))?;
+    let people = People::of(&folder)?;
+    let rows: Vec<_> = past
         .approvals()
         .open()
         .map(|(grant, left)| {
@@ -226,7 +278,7 @@ fn list(global: &Global, printer: &Printer) -> Result<Exit, Trouble> {
                 .map_or_else(|_| "-".to_owned(), |at| at.to_string());
             [
                 grant.role.clone(),
-                grant.by.clone(),
+                people.who(&grant.by),
                 grant.step.to_string(),
                 grant.plan.short(),
                 format!("{left} of {}", grant.units),
@@ -248,14 +300,11 @@ fn list(global: &Global, printer: &Printer) -> Result<Exit, Trouble> {
 }
 
 /// Before a run: what the journal says was approved is what its approvers signed.
-pub(crate) fn check(history: &[Event]) -> Result<(), Trouble> {
+pub(crate) fn check(history: &History) -> Result<(), Trouble> {
     let now_ms = Timestamp::now().as_millisecond();
     let mut open = history
-        .iter()
-        .filter_map(|event| match &event.body {
-            Body::Approved { grant, proof } if grant.until_ms > now_ms => Some((grant, proof)),
-            _ => None,
-        })
+        .approvals()
+        .filter(|(grant, _)| grant.until_ms > now_ms)
         .peekable();
     if open.peek().is_none() {
         return Ok(());

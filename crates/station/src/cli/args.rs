@@ -8,15 +8,18 @@ use lineside_runner::gate;
 use lineside_terms::{ComponentId, ImageId, ManufacturingState, SlotPath, StationName};
 
 use super::approve::ApproveCommand;
-use super::backup::OperatorsCommand;
 use super::bench::BenchName;
+use super::bridge::BridgeArgs;
 use super::bundle::BundleCommand;
 use super::device::DeviceArgs;
+use super::each::EachArgs;
 use super::evidence::{CertificateArgs, CheckCertificateArgs, CheckpointArgs, VerifyArgs};
 use super::image::ImageCommand;
 use super::image_set::ImageSetCommand;
+use super::install::{InstallArgs, UninstallArgs};
 use super::later::Later;
 use super::output::Color;
+use super::people::OperatorsCommand;
 use super::recover::RecoverArgs;
 use super::slots::SlotsCommand;
 
@@ -82,6 +85,9 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) color: Color,
+    /// Somebody said which bench, on the command line or by the environment.
+    #[arg(skip)]
+    pub(crate) is_bench_named: bool,
 }
 
 /// What to do.
@@ -89,6 +95,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Take all boards through a plan
     Run(Later<RunArgs>),
+    /// Go on with the batch that was under way when the program ended
+    Resume(Later<ResumeArgs>),
     /// List the boards and what their devices say
     Devices(Later<DevicesArgs>),
     /// Look into one device, try it, repair it
@@ -120,6 +128,14 @@ pub(crate) enum Command {
     /// What the fixture calls its sockets
     #[command(subcommand)]
     Slots(Later<SlotsCommand>),
+    /// Let every program on this PC reach every device
+    Bridge(Later<BridgeArgs>),
+    /// Run an azsphere command that only reads, for every board
+    Each(Later<EachArgs>),
+    /// Lay out what scripts for the vendor's SDK look for
+    InstallAzsphere(Later<InstallArgs>),
+    /// Take away what install-azsphere laid out
+    UninstallAzsphere(Later<UninstallArgs>),
     /// Run a simulated bench for other processes
     #[command(args_conflicts_with_subcommands = true)]
     Sim(Later<SimArgs>),
@@ -185,6 +201,49 @@ pub(crate) struct RunArgs {
     /// Seconds that it has for each
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) hook_timeout: u64,
+    /// Seconds for which a disk that fails may come back before the run ends
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) disk_patience: u64,
+    /// Seconds for which the run goes on waiting when nothing but an approval is missing
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) approval_patience: u64,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Plan, serials and bench are those of the batch, as the journal tells; --bench names another one. The
+plan and its files must be what they were. Says what was open and why it goes on as it does: what only
+reads or may be done twice is done again, for other steps the device is looked at first, and what is
+irreversible is asked for and never sent again unless the device shows that it was not done.
+Exit codes are those of `run`; 2: there is nothing to resume.
+
+Examples:
+  lineside resume
+  lineside resume --data line-3 --operator op-17"
+)]
+pub(crate) struct ResumeArgs {
+    /// Pseudonymous id of the operator, for the record
+    #[arg(long, env = "LINESIDE_OPERATOR", value_name = "ID")]
+    pub(crate) operator: Option<String>,
+    /// Shift, for the record
+    #[arg(long, env = "LINESIDE_SHIFT", value_name = "NAME")]
+    pub(crate) shift: Option<String>,
+    /// Work order, for the record [default: that of the batch]
+    #[arg(long, env = "LINESIDE_WORK_ORDER", value_name = "ID")]
+    pub(crate) work_order: Option<String>,
+    /// The program that is asked before each run, if the batch was begun with one
+    #[arg(long, env = "LINESIDE_HOOK", value_name = "PROGRAM")]
+    pub(crate) hook: Option<PathBuf>,
+    /// Seconds that it has for each
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) hook_timeout: u64,
+    /// Seconds for which a disk that fails may come back before the run ends
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) disk_patience: u64,
+    /// Seconds for which the run goes on waiting when nothing but an approval is missing
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) approval_patience: u64,
 }
 
 /// What starts a board of `run --continuous`.
@@ -195,6 +254,8 @@ pub(crate) enum Start {
     Attach,
     /// Its serial is read on standard input: `SERIAL` when one board waits, `SLOT SERIAL` when several do
     Scan,
+    /// A line on standard input, such as Enter or a foot-switch types: empty for all boards that wait, or `SLOT`
+    Key,
 }
 
 /// Arguments of `devices`.
@@ -372,6 +433,21 @@ pub(crate) enum RecordsCommand {
         /// The device group within that product; for `claims`
         #[arg(long, value_name = "NAME", required_if_eq("what", "claims"))]
         group: Option<String>,
+    },
+    /// List what was written to devices by hand, outside of runs
+    #[command(
+        after_help = "Who is the LINESIDE_OPERATOR of the command. An outcome that is unclear may have changed the device.
+
+Example:
+  lineside records hand --limit 20"
+    )]
+    Hand {
+        /// Only to this device
+        #[arg(long, value_name = "ID")]
+        device: Option<lineside_terms::DeviceId>,
+        /// At most so many, newest first
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
     },
     /// List irreversible acts of which nobody knows yet what became
     #[command(

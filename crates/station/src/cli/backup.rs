@@ -1,11 +1,9 @@
-//! `lineside records backup|restore|coverage|operators`: copies of the journal, what is not yet safe, names of people.
+//! `lineside records backup|restore|coverage`: copies of the journal, and what is not yet safe.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
 use jiff::Timestamp;
 use lineside_flow::Input;
 use lineside_records::{Head, RealDisk, tip, verify};
@@ -18,25 +16,6 @@ use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
 use super::{approve, data};
-
-/// Subcommands of `records operators`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum OperatorsCommand {
-    /// Say who an id is
-    Name {
-        /// The pseudonymous id, as in the records
-        id: String,
-        /// The name
-        name: String,
-    },
-    /// Forget who an id is; the records stay as they are
-    Forget {
-        /// The pseudonymous id
-        id: String,
-    },
-    /// List ids with their names
-    List,
-}
 
 const CHECKPOINTS: &str = "checkpoints.txt";
 
@@ -194,45 +173,6 @@ pub(crate) fn coverage(folder: &Path, printer: &Printer) -> Result<Exit, Trouble
         true => Exit::Good,
         false => Exit::NotGood,
     })
-}
-
-pub(crate) fn operators(
-    folder: &Path,
-    command: &OperatorsCommand,
-    printer: &Printer,
-) -> Result<Exit, Trouble> {
-    let path = folder.join("operators.json");
-    let text = read_if_any(&path)?;
-    let mut names: BTreeMap<String, String> = match text.is_empty() {
-        true => BTreeMap::new(),
-        false => serde_json::from_str(&text).map_err(|error| failed(&path, &error))?,
-    };
-    match command {
-        OperatorsCommand::Name { id, name } => _ = names.insert(id.clone(), name.clone()),
-        OperatorsCommand::Forget { id } => {
-            if names.remove(id).is_none() {
-                let what = format!("nobody is known as `{}`", id.escape_default());
-                return Err(Trouble::usage(
-                    "records.no-operator",
-                    &what,
-                    "`lineside records operators list` shows who is.",
-                ));
-            }
-        }
-        OperatorsCommand::List => {
-            let rows: Vec<_> = names
-                .iter()
-                .map(|(id, name)| vec![(id.clone(), Tone::Plain), (name.clone(), Tone::Plain)])
-                .collect();
-            printer.result(&table(&["id", "name"], &rows));
-            return Ok(Exit::Good);
-        }
-    }
-    let text = serde_json::to_string_pretty(&names).expect("text has a JSON form");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&path, text))
-        .map_err(|error| failed(&path, &error))?;
-    Ok(Exit::Good)
 }
 
 fn backups_file(folder: &Path) -> PathBuf {

@@ -132,6 +132,8 @@ pub(crate) struct OpenBench {
     pub(crate) trust: TrustList,
     /// The means to pack sample images, on simulated benches only.
     pub(crate) supplies: Option<Supplies>,
+    /// The certificate that was made for a bench inside this process.
+    pub(crate) made_for: Option<String>,
 }
 
 impl OpenBench {
@@ -200,6 +202,7 @@ pub(crate) async fn open(name: &BenchName) -> Result<OpenBench, Trouble> {
             anchor: TrustAnchor::azure_sphere(),
             trust,
             supplies,
+            made_for: None,
         },
         BenchName::At(dir) => {
             let bench = Rc::new(RemoteBench::connect(dir).await?);
@@ -220,6 +223,7 @@ pub(crate) async fn open(name: &BenchName) -> Result<OpenBench, Trouble> {
                 anchor,
                 trust,
                 supplies,
+                made_for: None,
             }
         }
         BenchName::Sim {
@@ -243,9 +247,21 @@ pub(crate) async fn open(name: &BenchName) -> Result<OpenBench, Trouble> {
                 anchor,
                 trust,
                 supplies,
+                made_for: Some(world.ca_pem().to_owned()),
             }
         }
     })
+}
+
+/// What [`ABOUT_FILE`] says of a bench with this seed.
+pub(crate) fn about_of(seed: u64) -> String {
+    serde_json::to_string(&About { version: 1, seed }).expect("two numbers are always JSON")
+}
+
+/// The boards of a bridge that runs on this PC: this user's, else the system's. What a bridge left behind that is gone
+/// does not count.
+pub(crate) fn of_running_bridge() -> Option<BenchName> {
+    lineside_link::remote::running_bridge().map(BenchName::At)
 }
 
 /// Makes a world and lets it live on a thread of its own until the process ends.

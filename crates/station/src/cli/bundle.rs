@@ -7,15 +7,15 @@ use clap::Subcommand;
 use lineside_image::SigningKey;
 use lineside_records::{SealKey, Sealer as _};
 use lineside_runner::bundle::{Bundle, BundleStore, Imported, files_of};
-use lineside_terms::Blame;
+use lineside_terms::{Blame, Digest};
 use serde::Serialize;
 
 use super::args::Global;
 use super::evidence::{FileKey, key_of, new_key};
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
-use super::policy;
 use super::trouble::Trouble;
+use lineside_runner::policy;
 
 /// How the argument of `run` begins that names an imported bundle.
 const PREFIX: &str = "bundle:";
@@ -25,7 +25,7 @@ const PREFIX: &str = "bundle:";
 pub(crate) enum BundleCommand {
     /// Put a plan and all that it names into one file
     #[command(
-        after_help = "Files with pre-shared keys that the plan names are in it, too: whoever has the bundle has those.
+        after_help = "A plan that names a file with a pre-shared key is refused: name an environment variable of the station instead.
 
 Example:
   lineside bundle make plans/thermostat.toml --name 'Thermostat 7' -o thermostat-7.bundle"
@@ -200,13 +200,29 @@ fn store(global: &Global) -> BundleStore {
     BundleStore::of(&data.join("bundles"))
 }
 
+/// A plan as it was named, and where it is.
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    /// The whole path of a file, or `bundle:NAME`: what names it from any folder.
+    pub(crate) named: String,
+    /// The bundle that it came from.
+    pub(crate) bundle: Option<Digest>,
+}
+
 /// The plan that is meant by the argument of a command: a file, or the plan of an imported bundle, checked again whole.
 /// Its bytes are read once before the work begins, so what is changed or imported later changes no unit under way.
-pub(crate) fn plan_of(global: &Global, argument: &Path, printer: &Printer) -> Result<PathBuf, Trouble> {
+pub(crate) fn plan_of(global: &Global, argument: &Path, printer: &Printer) -> Result<Source, Trouble> {
     let keys = trusted()?;
     let Some(name) = argument.to_str().and_then(|text| text.strip_prefix(PREFIX)) else {
         return match keys {
-            None => Ok(argument.to_owned()),
+            None => Ok(Source {
+                path: argument.to_owned(),
+                named: std::path::absolute(argument)
+                    .unwrap_or_else(|_| argument.to_owned())
+                    .display()
+                    .to_string(),
+                bundle: None,
+            }),
             Some(_) => Err(Trouble::new(
                 Exit::Refused,
                 Blame::Station,
@@ -227,7 +243,11 @@ pub(crate) fn plan_of(global: &Global, argument: &Path, printer: &Printer) -> Re
         imported.hash.short(),
         imported.signer.short()
     ));
-    Ok(imported.plan())
+    Ok(Source {
+        path: imported.plan(),
+        named: format!("{PREFIX}{}", imported.list.name),
+        bundle: Some(imported.hash),
+    })
 }
 
 fn object(list: &lineside_runner::bundle::BundleList, hash: &str, key: Option<SealKey>) -> Object {

@@ -1,10 +1,10 @@
 //! `--data`: the folder of journal and records.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use lineside_flow::Event;
-use lineside_records::{Journal, RealDisk};
+use lineside_records::Journal;
+pub(crate) use lineside_runner::journal_folder;
+use lineside_runner::{History, store};
 use lineside_terms::BootId;
 
 use super::args::Global;
@@ -31,6 +31,15 @@ pub(crate) fn folder_for_run(global: &Global) -> PathBuf {
     }
 }
 
+/// The folder for notes of what is written by hand; none where the devices end with this process.
+pub(crate) fn folder_of_notes(global: &Global) -> Option<PathBuf> {
+    match (&global.data, &global.bench) {
+        (Some(data), _) => Some(data.clone()),
+        (None, BenchName::Sim { .. }) => None,
+        (None, _) => Some(lineside_link::data_folder()),
+    }
+}
+
 /// The folder to read from: the one that was named, or the default, or the newest one of a simulated run in it.
 pub(crate) fn folder_to_read(global: &Global) -> PathBuf {
     if let Some(data) = &global.data {
@@ -48,32 +57,22 @@ pub(crate) fn folder_to_read(global: &Global) -> PathBuf {
     }
 }
 
-/// Where in a data folder the journal is.
-pub(crate) fn journal_folder(data: &std::path::Path) -> PathBuf {
-    data.join("journal")
-}
-
 /// Where in a data folder the view is. It may be deleted at any time.
 pub(crate) fn view_file(data: &std::path::Path) -> PathBuf {
     data.join("view.sqlite")
 }
 
-/// Opens the journal for writing and reads all of it.
+/// Opens the journal for writing and folds all of it.
 pub(crate) fn open_journal(
     data: &std::path::Path,
     global: &Global,
     printer: &Printer,
-) -> Result<(Journal, Vec<Event>), Trouble> {
-    let disk = RealDisk::open(&journal_folder(data))?;
-    let (journal, replay) = Journal::open(Arc::new(disk), global.station.clone())?;
+) -> Result<(Journal, History), Trouble> {
+    let (journal, history) = store::open(data, global.station.clone())?;
     if let Some(torn) = journal.torn() {
         printer.note(&format!("note: {torn}; nothing of it had been acknowledged"));
     }
-    let mut events = Vec::new();
-    for stored in replay {
-        events.push(stored?.event);
-    }
-    Ok((journal, events))
+    Ok((journal, history))
 }
 
 /// A name for this start of the program.

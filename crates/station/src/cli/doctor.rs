@@ -354,12 +354,12 @@ mod tests {
     #[test]
     fn boards_are_told_of_by_what_stands_in_their_way() {
         let info = |leased_by: Option<&str>, trouble: Option<&str>| BoardInfo {
-            device: None,
             slot: lineside_terms::SlotPath::new("113").unwrap(),
             attachment: 1,
             board_serial: Some("AS1".into()),
             leased_by: leased_by.map(Into::into),
             trouble: trouble.map(Into::into),
+            device: None,
         };
         assert_eq!(board(&info(None, None)).severity, Severity::Good);
         assert_eq!(board(&info(Some("x"), None)).severity, Severity::Note);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::Stream;
 use futures::channel::mpsc;
+use lineside_flow::plan::Plan;
 use lineside_link::Clock;
 use lineside_runner::gate::{Gate, Hook, News};
 use lineside_terms::{SlotPath, Told};
@@ -15,12 +16,17 @@ use serde::Serialize;
 use super::args::{Global, RunArgs, Start};
 use super::hook::Child;
 use super::output::Printer;
-use super::policy;
 use super::slots::Names;
 use super::trouble::Trouble;
+use lineside_runner::policy;
 
 /// How boards go through before they are taken; `None` when nothing stands between.
-pub(super) fn of(global: &Global, args: &RunArgs, names: &Names) -> Result<Option<Gate>, Trouble> {
+pub(super) fn of(
+    global: &Global,
+    args: &RunArgs,
+    names: &Names,
+    plan: &Plan,
+) -> Result<Option<Gate>, Trouble> {
     let folder = global.data.clone().unwrap_or_else(lineside_link::data_folder);
     let refuses_unknown = policy::refuses_unknown_slots(&folder)?;
     if !args.continuous && args.hook.is_none() && !refuses_unknown {
@@ -38,13 +44,15 @@ pub(super) fn of(global: &Global, args: &RunArgs, names: &Names) -> Result<Optio
             shift: args.shift.clone(),
             work_order: args.work_order.clone(),
             names: names.clone(),
+            unsaid: plan.secrets_in_environment().map(ToOwned::to_owned).collect(),
         });
         hook
     });
     let stable = if args.continuous { args.stable } else { 0 };
     Ok(Some(Gate {
         stable: Duration::from_secs(stable),
-        scans: (args.continuous && args.start == Start::Scan).then(scans),
+        scans: (args.continuous && args.start != Start::Attach).then(scans),
+        is_by_key: args.start == Start::Key,
         hook,
         give_up_after: Some(args.stop_after).filter(|failures| *failures > 0),
         is_continuous: args.continuous,
@@ -84,7 +92,10 @@ struct Object<'a> {
 /// Tells people and programs.
 pub(super) fn tell(news: &News, names: &Names, printer: &Printer) {
     let (what, slot, error) = match news {
-        News::Waits { slot } => ("waits-for-scan", Some(slot), None),
+        News::Waits { slot, is_for_key } => match is_for_key {
+            true => ("waits-for-key", Some(slot), None),
+            false => ("waits-for-scan", Some(slot), None),
+        },
         News::Scan { error } => ("scan-refused", None, Some(error)),
         News::Stopped { slot, error } => ("slot-stopped", Some(slot), Some(error)),
     };
@@ -97,7 +108,14 @@ pub(super) fn tell(news: &News, names: &Names, printer: &Printer) {
     });
     match (slot, error) {
         (_, Some(error)) => printer.told(error),
-        (Some(slot), None) => printer.note(&format!("{}  waits for a scan", names.show(slot))),
+        (Some(slot), None) => {
+            let wanted = if what == "waits-for-key" {
+                "the key"
+            } else {
+                "a scan"
+            };
+            printer.note(&format!("{}  waits for {wanted}", names.show(slot)));
+        }
         (None, None) => {}
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Child {
     pub(super) shift: Option<String>,
     pub(super) work_order: Option<String>,
     pub(super) names: Names,
+    /// Environment variables that it does not get: the plan finds secrets in them.
+    pub(super) unsaid: Vec<String>,
 }
 
 /// What it is told.
@@ -74,8 +76,9 @@ impl Hook for Child {
     fn ask(&self, question: Question) -> LocalBoxFuture<'static, Result<Answer, Told>> {
         let (word, text) = self.put(&question);
         let (program, patience, clock) = (self.program.clone(), self.patience, self.clock.clone());
+        let unsaid = self.unsaid.clone();
         Box::pin(async move {
-            let mut running = Running::start(&program, word, text)?;
+            let mut running = Running::start(&program, word, text, &unsaid)?;
             let asked = async {
                 let status = running.end(&clock, &program).await?;
                 // Its children may hold its output open: what was said until then is gone with the time-out.
@@ -148,14 +151,16 @@ struct Running {
 }
 
 impl Running {
-    fn start(program: &Path, word: &str, text: String) -> Result<Self, Told> {
+    fn start(program: &Path, word: &str, text: String, unsaid: &[String]) -> Result<Self, Told> {
         let failed = |error: std::io::Error| {
             told(
                 "hook.not-started",
                 format!("{} cannot be started: {error}", program.display()),
             )
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        unsaid.iter().for_each(|name| _ = command.env_remove(name));
+        let mut child = command
             .arg(word)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

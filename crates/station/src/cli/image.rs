@@ -11,7 +11,7 @@ use lineside_image::{
     ApplicationSource, BoardConfigSource, ImageError, Keystore, Package, Signer, SigningKey, TemporaryFlags,
     Thumbprint, TrustList, pack_application, pack_board_config,
 };
-use lineside_runner::program;
+use lineside_runner::{hardware, program};
 use lineside_terms::{Blame, ImageId, ImageType, Told};
 use serde::Serialize;
 use serde_json::Value;
@@ -268,7 +268,11 @@ fn pack(args: &PackArgs, printer: &Printer) -> Result<Exit, Trouble> {
             &signer,
         ),
         _ => {
-            let (manifest, files) = program::read_tree(&args.source, None)?;
+            let (mut manifest, files) = program::read_tree(&args.source, None)?;
+            if !args.hardware.is_empty() {
+                let definition = hardware::definition(&args.hardware, None)?;
+                manifest = hardware::resolve(&definition, &manifest, &args.source)?;
+            }
             pack_application(
                 &ApplicationSource {
                     manifest: &manifest,

@@ -50,8 +50,13 @@ impl Live {
 
     pub(crate) fn picture(&mut self, picture: &Picture) {
         if self.printer.is_live() {
+            // What nothing may follow on is drawn at once: a board that came or went, and how a run stands.
+            let is_news = self
+                .picture
+                .as_ref()
+                .is_none_or(|before| is_news(before, picture));
             self.picture = Some(picture.clone());
-            self.draw(false);
+            self.draw(is_news);
         }
     }
 
@@ -67,15 +72,12 @@ impl Live {
         self.draw(true);
     }
 
-    fn draw(&mut self, is_last: bool) {
+    fn draw(&mut self, is_urgent: bool) {
         let Some(picture) = &self.picture else { return };
-        if !is_last && self.drawn_at.is_some_and(|at| at.elapsed() < REDRAW) {
+        if !is_urgent && self.drawn_at.is_some_and(|at| at.elapsed() < REDRAW) {
             return;
         }
-        let rows = picture.slots.iter();
-        // A tile clears when its board is unplugged.
-        let rows: Vec<_> = rows
-            .filter(|slot| slot.is_present || !self.is_continuous)
+        let rows: Vec<_> = tiles(picture, self.is_continuous)
             .map(|slot| self.row(slot))
             .collect();
         let text = table(&["slot", "device", "serial", "step", "", ""], &rows) + "\n";
@@ -118,6 +120,23 @@ impl Live {
     }
 }
 
+/// The slots that are shown: where boards come and go, a tile clears when its board is unplugged.
+fn tiles(picture: &Picture, is_continuous: bool) -> impl Iterator<Item = &SlotPicture> {
+    let slots = picture.slots.iter();
+    slots.filter(move |slot| slot.is_present || !is_continuous)
+}
+
+/// True when a board came or went, or a run stands otherwise than before.
+fn is_news(before: &Picture, now: &Picture) -> bool {
+    let stands = |picture: &Picture| -> Vec<_> {
+        let slots = picture.slots.iter();
+        slots
+            .map(|slot| (slot.slot.clone(), slot.is_present, slot.standing))
+            .collect()
+    };
+    stands(before) != stands(now)
+}
+
 /// The word for what stands about a slot, and its colour.
 pub(crate) fn standing(slot: &SlotPicture) -> (String, Tone) {
     match slot.standing {
@@ -138,7 +157,48 @@ pub(crate) fn standing(slot: &SlotPicture) -> (String, Tone) {
         }
         Standing::Held => ("HELD".to_owned(), Tone::Bad),
         Standing::Unresponsive => ("UNRESPONSIVE".to_owned(), Tone::Bad),
+        Standing::Interrupted if slot.waits_for_leave() => ("WAITS FOR APPROVAL".to_owned(), Tone::Unclear),
         Standing::Interrupted => ("INTERRUPTED".to_owned(), Tone::Unclear),
         Standing::Gone => ("GONE".to_owned(), Tone::Unclear),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lineside_terms::Epoch;
+
+    fn picture(is_present: &[bool]) -> Picture {
+        let slot = |(number, is_present): (usize, &bool)| SlotPicture {
+            slot: SlotPath::new(format!("11{number}3")).unwrap(),
+            epoch: Epoch(0),
+            is_present: *is_present,
+            device: None,
+            serial: None,
+            run: None,
+            attempt: 1,
+            standing: Standing::Ended(Outcome::Pass),
+            step: None,
+            steps_passed: 1,
+            error: None,
+            took: None,
+        };
+        Picture {
+            slots: is_present.iter().enumerate().map(slot).collect(),
+            is_store_up: true,
+            expected: None,
+            passed_units: 0,
+        }
+    }
+
+    #[test]
+    fn a_tile_clears_when_its_board_is_unplugged_and_that_is_drawn_at_once() {
+        let (both, one) = (picture(&[true, true]), picture(&[true, false]));
+        assert_eq!(tiles(&both, true).count(), 2);
+        let left: Vec<_> = tiles(&one, true).map(|slot| slot.slot.to_string()).collect();
+        assert_eq!(left, ["1103"]);
+        // A batch of boards that stay keeps them to its end.
+        assert_eq!(tiles(&one, false).count(), 2);
+        assert!(is_news(&both, &one) && is_news(&one, &both) && !is_news(&one, &one));
     }
 }

@@ -5,12 +5,16 @@ mod approve;
 mod args;
 mod backup;
 mod bench;
+mod bridge;
 mod bundle;
+mod cables;
 mod choose;
 mod data;
+mod desk;
 mod device;
 mod devices;
 mod doctor;
+mod each;
 mod evidence;
 mod exit;
 mod gate;
@@ -18,22 +22,27 @@ mod hook;
 mod identify;
 mod image;
 mod image_set;
+mod install;
 mod later;
 mod live;
 mod output;
+mod passphrase;
+mod people;
 mod plan;
-mod policy;
 mod qr;
 mod ready_check;
 mod records;
 mod recover;
+mod resume;
 mod run;
+mod secret;
 mod sim;
 mod slots;
 mod station;
 mod trouble;
 
-use clap::{CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use args::{Cli, Command};
 use exit::Exit;
@@ -43,17 +52,29 @@ use trouble::Trouble;
 
 /// Reads the command line, does what it says, tells how it went.
 pub(crate) fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches().and_then(|mut matches| {
+        let source = matches.value_source("bench");
+        let mut cli = Cli::from_arg_matches_mut(&mut matches)?;
+        cli.global.is_bench_named = !matches!(source, None | Some(ValueSource::DefaultValue));
+        Ok(cli)
+    });
+    let mut cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
+            let error = secret::without_secret(error);
             let is_asked_for = !error.use_stderr();
             output::usage(&error.render(), is_asked_for);
             return if is_asked_for { Exit::Good } else { Exit::Usage };
         }
     };
+    // Who names no bench gets the boards of a bridge, if one runs: it has them.
+    if !cli.global.is_bench_named && !matches!(cli.command, Command::Bridge(_)) {
+        cli.global.bench = bench::of_running_bridge().unwrap_or(cli.global.bench);
+    }
     let printer = Printer::new(cli.global.json, cli.global.color);
     let done = match cli.command {
         Command::Run(Later(args)) => run::run(&cli.global, &args, &printer),
+        Command::Resume(Later(args)) => resume::run(&cli.global, &args, &printer),
         Command::Devices(Later(args)) => devices::run(&cli.global, &args, &printer),
         Command::Device(Later(args)) => device::run(&cli.global, &args, &printer),
         Command::ReadyCheck(Later(args)) => ready_check::run(&cli.global, &args, &printer),
@@ -66,6 +87,10 @@ pub(crate) fn main() -> Exit {
         Command::ImageSet(Later(command)) => image_set::run(&cli.global, &command, &printer),
         Command::Doctor(Later(args)) => doctor::run(&cli.global, &args, &printer),
         Command::Slots(Later(command)) => slots::run(&cli.global, &command, &printer),
+        Command::Each(Later(args)) => each::run(&cli.global, &args, &printer),
+        Command::InstallAzsphere(Later(args)) => install::install(&args, &printer),
+        Command::UninstallAzsphere(Later(args)) => install::uninstall(&args, &printer),
+        Command::Bridge(Later(args)) => bridge::run(&cli.global, &args, &printer),
         Command::Sim(Later(args)) => sim::run(&args, &printer),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -7,18 +7,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use lineside_flow::Event;
-use lineside_flow::interlock::Earlier;
+use lineside_flow::interlock::{Earlier, Grant};
+use lineside_flow::{Event, HandOutcome};
 use lineside_records::{
-    Disk, Head, IntentRecord, RealDisk, Replay, RunFilter, RunRecord, View, write_claims, write_devices,
-    write_runs,
+    Disk, Head, IntentRecord, RealDisk, RecordsError, Replay, RunFilter, RunRecord, View, hand, write_claims,
+    write_devices, write_runs,
 };
-use lineside_terms::{DeviceId, Outcome, RunId};
+use lineside_runner::store;
+use lineside_terms::{DeviceId, Digest, Outcome, RunId};
 use serde::Serialize;
 
 use super::args::{Export, Global, RecordsCommand};
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
+use super::people::{self, People};
 use super::trouble::Trouble;
 use super::{backup, data, evidence};
 
@@ -30,6 +32,7 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
         return backup::restore(global, from, printer);
     }
     let folder = data::folder_to_read(global);
+    take_in(global, &folder, printer)?;
     if !data::journal_folder(&folder).exists() {
         return Err(Trouble::usage(
             "records.no-journal",
@@ -51,9 +54,9 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
                 limit: Some(*limit),
                 ..RunFilter::default()
             };
-            list(&open_view(&folder)?, &filter, printer)
+            list(&open_view(&folder)?, &People::of(&folder)?, &filter, printer)
         }
-        RecordsCommand::Show { run } => show(&open_view(&folder)?, run, printer),
+        RecordsCommand::Show { run } => show(&folder, run, printer),
         RecordsCommand::Export { what, product, group } => {
             let view = open_view(&folder)?;
             let mut out = Vec::new();
@@ -71,6 +74,10 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
             printer.raw(String::from_utf8_lossy(&out).trim_end());
             Ok(Exit::Good)
         }
+        RecordsCommand::Hand { device, limit } => {
+            let people = People::of(&folder)?;
+            by_hand(&open_view(&folder)?, &people, device.as_ref(), *limit, printer)
+        }
         RecordsCommand::Open => open(&open_view(&folder)?, printer),
         RecordsCommand::Verify(args) => evidence::verify(&folder, args, printer),
         RecordsCommand::Checkpoint(args) => evidence::checkpoint(&folder, args, printer),
@@ -78,18 +85,16 @@ pub(crate) fn run(global: &Global, command: &RecordsCommand, printer: &Printer) 
         RecordsCommand::Backup { dir } => backup::backup(&folder, dir, printer),
         RecordsCommand::Restore { backup: from } => backup::restore(global, from, printer),
         RecordsCommand::Coverage => backup::coverage(&folder, printer),
-        RecordsCommand::Operators(command) => backup::operators(&folder, command, printer),
+        RecordsCommand::Operators(command) => people::operators(&folder, command, printer),
         RecordsCommand::CheckCertificate(args) => evidence::check_certificate(args, printer),
     }
 }
 
-/// Every event of a data folder.
-pub(crate) fn history(folder: &Path) -> Result<Vec<Event>, Trouble> {
+/// Every event of a data folder, one by one: there may be more than the memory holds.
+pub(crate) fn history(folder: &Path) -> Result<impl Iterator<Item = Result<Event, Trouble>>, Trouble> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::read_only(&data::journal_folder(folder))?);
     let stored = Replay::of(disk, Head::ORIGIN)?;
-    Ok(stored
-        .map(|stored| stored.map(|stored| stored.event))
-        .collect::<Result<_, _>>()?)
+    Ok(stored.map(|stored| Ok(stored?.event)))
 }
 
 /// The view of a data folder, up to date.
@@ -98,6 +103,27 @@ pub(crate) fn open_view(folder: &Path) -> Result<View, Trouble> {
     let mut view = View::open(&data::view_file(folder))?;
     view.catch_up(&disk)?;
     Ok(view)
+}
+
+/// What was written by hand while nobody had the journal belongs into the records before they are looked at.
+fn take_in(global: &Global, folder: &Path, printer: &Printer) -> Result<(), Trouble> {
+    if !hand::is_pending(folder)? {
+        return Ok(());
+    }
+    let opened = match store::open(folder, global.station.clone()) {
+        Err(RecordsError::OtherStation { found, .. }) => store::open(folder, found),
+        opened => opened,
+    };
+    match opened {
+        Ok(_) => Ok(()),
+        Err(error @ RecordsError::Locked { .. }) => {
+            printer.note(&format!(
+                "note: what was written by hand is not in these records yet: {error}"
+            ));
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What this station has proven of devices before it finished them. Without records there is nothing.
@@ -109,12 +135,21 @@ pub(crate) fn proofs(global: &Global) -> BTreeMap<DeviceId, Earlier> {
     let Ok(view) = open_view(&folder) else {
         return BTreeMap::new();
     };
+    // What was written by hand and is not in the journal yet counts all the same.
+    let Ok(undone) = hand::undone(&folder) else {
+        return BTreeMap::new();
+    };
     let finished = view.devices().unwrap_or_default().into_iter();
     finished
+        .filter(|device| !undone.contains(&device.device))
         .filter_map(|device| Some((device.device, device.complete_run?)))
         .filter_map(|(device, run)| {
-            let judgements = view.run(&run).ok()?.judgements;
-            let proven = judgements
+            let finished = view.run(&run).ok()?;
+            if finished.summary.undone.is_some() {
+                return None;
+            }
+            let proven = finished
+                .judgements
                 .into_iter()
                 .rfind(|judgement| judgement.outcome == Outcome::Pass)?;
             Some((
@@ -157,7 +192,7 @@ pub(crate) struct Object<'a, T: Serialize> {
     pub(crate) content: &'a T,
 }
 
-fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trouble> {
+fn list(view: &View, people: &People, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trouble> {
     let runs = view.runs(filter)?;
     for run in &runs {
         printer.object(&Object {
@@ -166,6 +201,8 @@ fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trou
             content: run,
         });
     }
+    // Where nobody says who works, there is no column for it.
+    let says_who = runs.iter().any(|run| run.operator.is_some());
     let rows: Vec<_> = runs
         .iter()
         .map(|run| {
@@ -174,23 +211,27 @@ fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trou
                 .as_ref()
                 .map(|error| error.code.clone())
                 .unwrap_or_default();
-            vec![
+            let mut row = vec![
                 (run.run.to_string(), Tone::Faint),
                 (run.started.clone(), Tone::Plain),
                 (run.serial.to_string(), Tone::Plain),
                 (run.device.short(), Tone::Plain),
                 word_of(run.outcome),
                 (error, Tone::Plain),
-            ]
+            ];
+            if says_who {
+                let who = run.operator.as_ref().map(|id| people.who(id));
+                row.push((who.unwrap_or_else(|| "-".to_owned()), Tone::Plain));
+            }
+            row
         })
         .collect();
     if rows.is_empty() {
         printer.note("no run is recorded that fits");
     } else {
-        printer.result(&table(
-            &["run", "began", "serial", "device", "outcome", "error"],
-            &rows,
-        ));
+        let heads = ["run", "began", "serial", "device", "outcome", "error", "who"];
+        let shown = if says_who { heads.len() } else { heads.len() - 1 };
+        printer.result(&table(&heads[..shown], &rows));
     }
     for intent in view.unresolved_intents()? {
         printer.note(&format!(
@@ -198,6 +239,49 @@ fn list(view: &View, filter: &RunFilter, printer: &Printer) -> Result<Exit, Trou
             Tone::Unclear.paint("open:"),
             what_is_open(&intent)
         ));
+    }
+    Ok(Exit::Good)
+}
+
+/// Lists what was written by hand.
+fn by_hand(
+    view: &View,
+    people: &People,
+    device: Option<&DeviceId>,
+    limit: u32,
+    printer: &Printer,
+) -> Result<Exit, Trouble> {
+    let mut rows = Vec::new();
+    for write in view.hand_writes(device, limit)? {
+        printer.object(&Object {
+            version: 1,
+            kind: "hand-write-record",
+            content: &write,
+        });
+        let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let (word, tone) = match write.outcome {
+            HandOutcome::Done => ("done", Tone::Plain),
+            HandOutcome::Refused => ("refused", Tone::Faint),
+            HandOutcome::Unclear => ("unclear", Tone::Unclear),
+        };
+        rows.push(vec![
+            (write.at.clone(), Tone::Plain),
+            (
+                or_none(write.operator.as_ref().map(|id| people.who(id))),
+                Tone::Plain,
+            ),
+            (or_none(write.slot.as_ref().map(ToString::to_string)), Tone::Plain),
+            (write.device.short(), Tone::Plain),
+            (write.verb.clone(), Tone::Plain),
+            (word.to_owned(), tone),
+            (or_none(write.error.map(|error| error.code)), Tone::Plain),
+        ]);
+    }
+    if rows.is_empty() {
+        printer.note("nothing was written by hand");
+    } else {
+        let heads = ["when", "who", "slot", "device", "what", "outcome", "error"];
+        printer.result(&table(&heads, &rows));
     }
     Ok(Exit::Good)
 }
@@ -274,13 +358,35 @@ fn find(view: &View, name: &str) -> Result<RunId, Trouble> {
     }
 }
 
-fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
-    let run: RunRecord = view.run(&find(view, name)?)?;
+/// A run, and what is known of it beside the view.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    run: RunRecord,
+    /// The bundle that its plan came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<Digest>,
+    /// The approvals that its irreversible steps spent.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    approvals: Vec<Grant>,
+}
+
+fn show(folder: &Path, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
+    let view = open_view(folder)?;
+    let run: RunRecord = view.run(&find(&view, name)?)?;
+    let bundle = view.bundle_of(&run.summary.run)?;
+    let approvals = view.approvals_of(&run.summary.run)?;
+    let shown = Shown {
+        run,
+        bundle,
+        approvals,
+    };
     printer.object(&Object {
         version: 1,
         kind: "run",
-        content: &run,
+        content: &shown,
     });
+    let run = &shown.run;
     let about = &run.summary;
     let (word, tone) = word_of(about.outcome);
     printer.result(&format!("run      {}", about.run));
@@ -291,12 +397,28 @@ fn show(view: &View, name: &str, printer: &Printer) -> Result<Exit, Trouble> {
         about.plan.short(),
         about.product.as_deref().unwrap_or("-")
     ));
+    if let Some(bundle) = bundle {
+        printer.result(&format!("bundle   {bundle}"));
+    }
+    let people = People::of(folder)?;
+    if let Some(operator) = &about.operator {
+        printer.result(&format!("operator {}", people.who(operator)));
+    }
+    for grant in &shown.approvals {
+        let (role, who) = (&grant.role, people.who(&grant.by));
+        printer.result(&format!("approved {who}, {role}: {}", grant.why));
+    }
     printer.result(&format!(
         "began    {}, ended {}",
         about.started,
         about.ended.as_deref().unwrap_or("not yet")
     ));
     printer.result(&format!("outcome  {}", tone.paint(&word)));
+    if let Some(at) = &about.undone {
+        printer.result(&format!(
+            "undone   {at}: the device's software or settings were changed since"
+        ));
+    }
     if let Some(error) = &about.error {
         printer.result(&format!("error    {error}\nremedy   {}", error.help));
     }

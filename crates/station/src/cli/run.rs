@@ -8,23 +8,26 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use lineside_device::Entropy;
+use lineside_flow::order::{Continuous, Order};
 use lineside_flow::{Event, Shift};
+use lineside_records::Journal;
 use lineside_runner::batch::{self, Patience};
 use lineside_runner::gate::Gate;
-use lineside_runner::{Batch, Cancel, Keeper, Notice, Program, Serials, Summary, program};
+use lineside_runner::{Batch, Cancel, History, Keeper, Notice, Program, Serials, Summary, program};
 use lineside_terms::{DeviceId, SlotPath, Told};
 use serde::Serialize;
 
-use super::args::{Global, RunArgs};
+use super::args::{Global, RunArgs, Start};
 use super::bench::OpenBench;
 use super::exit::Exit;
 use super::live::Live;
 use super::output::{Printer, Tone, table};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{approve, bench, bundle, data, evidence, gate, on_host_thread, recover, station};
+use super::{approve, bench, bundle, data, desk, evidence, gate, on_host_thread, recover, station};
 
 pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     on_host_thread(run_on_host(global, args, printer))?
@@ -32,9 +35,13 @@ pub(crate) fn run(global: &Global, args: &RunArgs, printer: &Printer) -> Result<
 
 async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Result<Exit, Trouble> {
     let folder = data::folder_for_run(global);
-    let plan = bundle::plan_of(global, &args.plan, printer)?;
+    let source = bundle::plan_of(global, &args.plan, printer)?;
     let bench = bench::open(&global.bench).await?;
-    let program = Rc::new(Program::load(&plan, &bench.trust, bench.supplies.as_ref())?);
+    let program = Rc::new(Program::load(
+        &source.path,
+        &bench.trust,
+        bench.supplies.as_ref(),
+    )?);
     let boards = bench.bench.list().await?;
     let slots: Vec<SlotPath> = boards.iter().map(|board| board.slot.clone()).collect();
     let names = Names::of_station(global);
@@ -42,7 +49,22 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
         Some(path) => program::serials(path, &slots, |slot| names.resolve(slot))?,
         None => Default::default(),
     };
-    let gate = gate::of(global, args, &names)?;
+    let gate = gate::of(global, args, &names, program.plan())?;
+    let order = Order {
+        named: source.named,
+        plan: program.recipe().plan,
+        bundle: source.bundle,
+        units: 0,
+        rest: serials.rest.clone(),
+        continuous: args.continuous.then(|| Continuous {
+            scans: args.start == Start::Scan,
+            keys: args.start == Start::Key,
+            stable_s: args.stable,
+            stop_after: args.stop_after,
+        }),
+        has_hook: args.hook.is_some(),
+        resumes: None,
+    };
     let work = Work {
         program,
         serials,
@@ -56,7 +78,15 @@ async fn run_on_host(global: &Global, args: &RunArgs, printer: &Printer) -> Resu
         gate,
         folder,
     };
-    on_bench(global, bench, work, printer).await
+    let (journal, history) = data::open_journal(&work.folder, global, printer)?;
+    let begun = Begun {
+        journal,
+        history,
+        order: Some(order),
+        disk_patience: Duration::from_secs(args.disk_patience),
+        approval_patience: Duration::from_secs(args.approval_patience),
+    };
+    on_journal(global, bench, work, begun, printer).await
 }
 
 /// A batch, and where its records go.
@@ -72,13 +102,33 @@ pub(super) struct Work {
     pub(super) folder: PathBuf,
 }
 
+/// A journal that is open, and what is written into it first.
+pub(super) struct Begun {
+    pub(super) journal: Journal,
+    pub(super) history: History,
+    /// What was ordered, for who goes on with it.
+    pub(super) order: Option<Order>,
+    /// How long a disk that fails is waited for.
+    pub(super) disk_patience: Duration,
+    /// How long units that wait for nothing but an approval are waited for.
+    pub(super) approval_patience: Duration,
+}
+
 /// Takes all boards of an open bench through a plan, and tells how it went.
-pub(super) async fn on_bench(
+pub(super) async fn on_journal(
     global: &Global,
     bench: OpenBench,
     work: Work,
+    begun: Begun,
     printer: &Printer,
 ) -> Result<Exit, Trouble> {
+    let Begun {
+        journal,
+        history,
+        order,
+        disk_patience,
+        approval_patience,
+    } = begun;
     let Work {
         program,
         serials,
@@ -88,25 +138,33 @@ pub(super) async fn on_bench(
         gate,
         folder,
     } = work;
-    let (journal, history) = data::open_journal(&folder, global, printer)?;
     if !program.recipe().approvals.is_empty() {
         approve::check(&history)?;
     }
     printer.note(&format!("records: {}", folder.display()));
-    let place = station::place(global, &bench, shift)?;
+    let mut place = station::place(global, &bench, shift)?;
+    place.wall = station::known_clock(place.wall, &history, printer);
     let names = Names::of_station(global);
     let mut keeper = Keeper::start(journal)?;
     let cancel = Cancel::default();
     station::stop_on_ctrl_c(&cancel, *printer, STOPPING);
     let is_continuous = gate.as_ref().is_some_and(|gate| gate.is_continuous);
     let live = RefCell::new(Live::new(*printer, names.clone(), is_continuous));
+    let desk = (!program.recipe().approvals.is_empty())
+        .then(|| desk::open(&folder, global.station.clone(), approval_patience));
+    let patience = Patience {
+        store: disk_patience,
+        ..Patience::default()
+    };
     let batch = Batch {
         program,
         serials,
         expected,
         only,
         entropy: Entropy::System,
-        patience: Patience::default(),
+        patience,
+        order,
+        desk,
     };
     let mut pace = evidence::Pace::new(&folder);
     let summary = batch::run_behind(
@@ -127,6 +185,7 @@ pub(super) async fn on_bench(
             Notice::Picture(picture) => live.borrow_mut().picture(picture),
             Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
             Notice::Gate(news) => gate::tell(news, &names, printer),
+            Notice::Store(error) => tell_store(error, printer),
         },
     )
     .await?;
@@ -141,7 +200,37 @@ pub(super) async fn on_bench(
     Ok(station::close(keeper, &folder, &end, printer))
 }
 
-const STOPPING: &str = "stopping: steps under way end in a told state; once more to stop at once";
+pub(super) const STOPPING: &str = "stopping: steps under way end in a told state; once more to stop at once";
+
+/// One object of `--json`: the journal cannot be written, or can be again.
+#[derive(Serialize)]
+struct StoreObject<'a> {
+    version: u32,
+    kind: &'static str,
+    is_up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Told>,
+}
+
+pub(super) fn tell_store(error: Option<&Told>, printer: &Printer) {
+    printer.object(&StoreObject {
+        version: 1,
+        kind: "store",
+        is_up: error.is_none(),
+        error,
+    });
+    match error {
+        Some(error) => {
+            printer.told(error);
+            printer.note(
+                "nothing new starts; what is done on devices waits to be recorded. It is tried again until it works; \
+                 Ctrl-C to stop",
+            );
+        }
+        None => printer
+            .note("the records can be written again: all that was done is recorded, and the line goes on"),
+    }
+}
 
 /// The last object of `--json`.
 #[derive(Serialize)]
@@ -157,7 +246,7 @@ struct SummaryObject<'a> {
     store_error: Option<&'a Told>,
 }
 
-fn show(summary: &Summary, names: &Names, printer: &Printer) {
+pub(super) fn show(summary: &Summary, names: &Names, printer: &Printer) {
     let picture = &summary.picture;
     printer.object(&SummaryObject {
         version: 1,
@@ -244,7 +333,7 @@ pub(crate) fn line_of(event: &Event) -> Option<String> {
                 said.map(|said| format!(" ({said})")).unwrap_or_default()
             )
         }
-        Body::Intended { intent } => format!("about to do {}", intent.key),
+        Body::Intended { intent, .. } => format!("about to do {}", intent.key),
         Body::Decided { key, verdict, .. } => format!("{key}: {}", format!("{verdict:?}").to_lowercase()),
         Body::RunEnded { outcome, .. } => format!("unit done: {outcome}"),
         Body::RunInterrupted { error } | Body::Unresponsive { error, .. } | Body::Held { error, .. } => {

@@ -17,7 +17,7 @@ use lineside_simulator::{FaultScript, OsProfile, Seed, SetSize, Supplies, UsbTim
 use serde::Serialize;
 
 use super::args::{SimArgs, SimCommand};
-use super::bench::{ABOUT_FILE, About, CA_FILE, pace_of, start_world};
+use super::bench::{ABOUT_FILE, CA_FILE, about_of, pace_of, start_world};
 use super::exit::Exit;
 use super::on_host_thread;
 use super::output::{Printer, Tone, table};
@@ -104,13 +104,8 @@ async fn serve(args: &SimArgs, dir: &Path, printer: &Printer) -> Result<Exit, Tr
     let lending = Lending::bind(dir)?;
     let control = Control::bind(dir)?;
     let world = start_world(config, Clock::precise())?;
-    let about = serde_json::to_string(&About {
-        version: 1,
-        seed: args.seed,
-    })
-    .expect("two numbers are always JSON");
     std::fs::write(dir.join(CA_FILE), world.ca_pem()).map_err(folder)?;
-    std::fs::write(dir.join(ABOUT_FILE), about).map_err(folder)?;
+    std::fs::write(dir.join(ABOUT_FILE), about_of(args.seed)).map_err(folder)?;
     if args.ftdi {
         offer_usb(&world, dir).map_err(folder)?;
     }

@@ -1,4 +1,4 @@
-//! `lineside slots learn|list|name|forget`: what the fixture calls its sockets. Names stand in `slots.toml` in the data
+//! `lineside slots learn|list|name|forget|cables`: what the fixture calls its sockets. Names stand in `slots.toml` in the data
 //! folder; they are for people, records keep the connection path.
 
 use std::collections::BTreeMap;
@@ -14,6 +14,7 @@ use lineside_terms::{Blame, SlotPath};
 use serde::{Deserialize, Serialize};
 
 use super::args::Global;
+use super::cables::{self, CablesArgs};
 use super::exit::Exit;
 use super::output::{Printer, Tone, table};
 use super::trouble::Trouble;
@@ -51,6 +52,8 @@ Example:
     /// List sockets: those with a name, and those that hold a board
     #[command(after_help = "Example:\n  lineside slots list")]
     List,
+    /// Try whether the cables of each socket go to one device
+    Cables(CablesArgs),
     /// Name one socket
     #[command(after_help = "Example:\n  lineside slots name 1113 A1")]
     Name {
@@ -74,6 +77,7 @@ Example:
 pub(crate) fn run(global: &Global, command: &SlotsCommand, printer: &Printer) -> Result<Exit, Trouble> {
     let mut names = Names::read(&folder(global))?;
     match command {
+        SlotsCommand::Cables(args) => cables::run(global, args, printer),
         SlotsCommand::List => on_host_thread(list(global, &names, printer))?,
         SlotsCommand::Name { slot, name } => {
             names.give(slot, name)?;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use lineside_flow::Shift;
-use lineside_runner::{Cancel, Keeper, Place, WallClock};
-use lineside_terms::Told;
+use lineside_runner::{Cancel, History, Keeper, Place, WallClock};
+use lineside_terms::{Blame, Told};
 
 use super::args::Global;
 use super::bench::OpenBench;
@@ -27,6 +27,29 @@ pub(super) fn place(global: &Global, bench: &OpenBench, shift: Shift) -> Result<
         wall,
         shift,
     })
+}
+
+/// The clock, seen beside the newest record. One that was set back is told: runs go on, as all that counts for them is in
+/// order, and their records say that their times cannot be trusted.
+pub(super) fn known_clock(wall: WallClock, history: &History, printer: &Printer) -> WallClock {
+    let newest = history.newest_ms();
+    if let Some(newest) = newest.filter(|newest| wall.is_behind(*newest)) {
+        let at =
+            |ms| jiff::Timestamp::from_millisecond(ms).map_or_else(|_| "-".to_owned(), |at| at.to_string());
+        printer.told(&Told {
+            code: "station.clock-set-back".to_owned(),
+            message: format!(
+                "the clock shows {}, and the newest record is of {}: it was set back, or was wrong before",
+                at(wall.stamp().wall_ms),
+                at(newest)
+            ),
+            help: "Set the clock. Work goes on, nothing is lost, and what is recorded now says that its times cannot be \
+                   trusted."
+                .to_owned(),
+            blame: Blame::Station,
+        });
+    }
+    wall.after_record(newest)
 }
 
 /// The first Ctrl-C asks, the second ends the process.

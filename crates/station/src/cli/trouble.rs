@@ -67,6 +67,12 @@ impl From<LinkError> for Trouble {
     }
 }
 
+impl From<lineside_bridge::BridgeError> for Trouble {
+    fn from(error: lineside_bridge::BridgeError) -> Self {
+        Self::of(&error, Exit::Station)
+    }
+}
+
 impl From<RecordsError> for Trouble {
     fn from(error: RecordsError) -> Self {
         Self::of(&error, Exit::Station)
@@ -76,6 +82,34 @@ impl From<RecordsError> for Trouble {
 impl From<lineside_runner::bundle::BundleError> for Trouble {
     fn from(error: lineside_runner::bundle::BundleError) -> Self {
         Self::of(&error, Exit::Refused)
+    }
+}
+
+impl From<lineside_runner::manual::ManualError> for Trouble {
+    fn from(error: lineside_runner::manual::ManualError) -> Self {
+        use lineside_runner::manual::ManualError;
+        match error {
+            ManualError::Runner(error) => error.into(),
+            ManualError::NoTarget(_) => Self::of(&error, Exit::Usage),
+            ManualError::Protected(_) => Self::of(&error, Exit::NotGood),
+            _ => Self::of(&error, Exit::Refused),
+        }
+    }
+}
+
+impl From<lineside_runner::by_hand::ListError> for Trouble {
+    fn from(error: lineside_runner::by_hand::ListError) -> Self {
+        use lineside_runner::by_hand::ListError;
+        match error {
+            ListError::Unread { .. } => Self::of(&error, Exit::Station),
+            ListError::Line { .. } => Self::of(&error, Exit::Refused),
+        }
+    }
+}
+
+impl From<lineside_runner::policy::PolicyError> for Trouble {
+    fn from(error: lineside_runner::policy::PolicyError) -> Self {
+        Self::of(&error, Exit::Station)
     }
 }
 

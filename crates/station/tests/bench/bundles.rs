@@ -50,6 +50,21 @@ fn a_provisioned_station_runs_only_what_engineering_signed() {
     assert!(done.stderr.starts_with("bundle: short-1 ("), "{done:?}");
     assert!(!done.stderr.contains("not provisioned"), "{done:?}");
     run("run bundle:other --bench sim:1 --data d").fails(4, "bundle.unknown");
+    let hash = run("bundle list --data d --json").exits(0).object()["hash"].clone();
+    let show = run("records show SAMPLE-0001 --data d --json").exits(0).object();
+    assert_eq!(show["bundle"], hash, "{show}");
+    run("records certificate SAMPLE-0001 --data d -o c.json").exits(0);
+    let key = "--key d/evidence/station-key.pub.pem";
+    let held = run(&format!("records check-certificate c.json {key}")).exits(0);
+    assert!(
+        held.stdout
+            .contains(&format!("bundle   {}\n", hash.as_str().unwrap())),
+        "{held:?}"
+    );
+    let held = run(&format!("records check-certificate c.json {key} --json"))
+        .exits(0)
+        .object();
+    assert_eq!(held["certificate"]["bundle"], hash, "{held}");
 
     // Whoever changes what was imported does not get it run.
     let list = run("bundle list --data d --json").exits(0).object();
@@ -66,6 +81,22 @@ fn a_provisioned_station_runs_only_what_engineering_signed() {
     run(&work).fails(4, "bundle.unknown");
     floor.write("administered.toml", "bundle-keys = 1");
     run(&work).fails(3, "station.policy");
+}
+
+#[test]
+fn no_pre_shared_key_goes_into_a_bundle() {
+    let floor = Floor::new();
+    floor
+        .run(&format!("bundle make {PLAN} -o b.bundle"))
+        .fails(4, "bundle.secret");
+    assert!(!floor.at("b.bundle").exists());
+    let named = r#"psk-file = "sample-psk.txt""#;
+    floor.edit(PLAN, named, r#"psk-env = "PLANTED""#);
+    floor.run(&format!("bundle make {PLAN} -o b.bundle")).exits(0);
+    let key = fs::read_to_string(floor.at("plans/sample-psk.txt")).unwrap();
+    let bundle = fs::read(floor.at("b.bundle")).unwrap();
+    let key = key.trim().as_bytes();
+    assert!(!bundle.windows(key.len()).any(|window| window == key));
 }
 
 #[test]

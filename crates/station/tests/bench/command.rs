@@ -59,7 +59,19 @@ pub(crate) struct Lineside {
 impl Lineside {
     /// With these words after `lineside`, in this folder, and without what the environment of the tests may say.
     pub(crate) fn new<S: AsRef<OsStr>>(folder: &Path, words: impl IntoIterator<Item = S>) -> Self {
-        Self::of(Command::new(program()), folder).words(words)
+        let words: Vec<OsString> = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
+        let command = Self::of(Command::new(program()), folder);
+        let is = |word: &OsString, wanted: &str| word.to_string_lossy().starts_with(wanted);
+        let writes_notes = words.first().is_some_and(|word| word == "device");
+        let has_folder = words.iter().any(|word| is(word, "--data"));
+        // On Windows the usual folder belongs to the user, and stories that run side by side would share it.
+        let is_shared =
+            is_foreign() && writes_notes && !has_folder && words.iter().any(|word| is(word, "at:"));
+        let command = command.words(words);
+        match is_shared {
+            true => command.words(["--data", "lineside-data"]),
+            false => command,
+        }
     }
 
     /// A shell script in which `"$0"` is `lineside`.
@@ -116,6 +128,7 @@ impl Lineside {
             former_number,
             child,
             lines,
+            passed: Vec::new(),
             stdout: String::new(),
             stderr: String::new(),
         }
@@ -138,6 +151,14 @@ impl Lineside {
 enum Line {
     Out(String),
     Err(String),
+}
+
+impl Line {
+    fn text(&self) -> &str {
+        match self {
+            Self::Out(text) | Self::Err(text) => text,
+        }
+    }
 }
 
 /// A thread for each pipe: nothing else tells of lines and their end on every system.
@@ -170,7 +191,7 @@ fn number_file(command: &Command) -> Option<PathBuf> {
     };
     match words.first()?.to_str()? {
         "sim" => Some(value("--dir")?.join("bench.holder")),
-        "run" | "recover" => Some(value("--data")?.join("journal/owner")),
+        "run" | "resume" | "recover" => Some(value("--data")?.join("journal/owner")),
         _ => None,
     }
 }
@@ -183,21 +204,22 @@ pub(crate) struct Running {
     former_number: Option<String>,
     child: Child,
     lines: Receiver<Line>,
+    /// What was said and not yet waited for.
+    passed: Vec<Line>,
     stdout: String,
     stderr: String,
 }
 
 impl Running {
-    /// The next line of either kind, `None` when it has closed both.
+    /// The next line of either pipe, `None` when it has closed both.
     #[track_caller]
-    fn line(&mut self) -> Option<String> {
+    fn line(&mut self) -> Option<Line> {
         match self.lines.recv_timeout(PATIENCE) {
-            Ok(Line::Out(line)) => {
-                self.stdout.push_str(&line);
-                Some(line)
-            }
-            Ok(Line::Err(line)) => {
-                self.stderr.push_str(&line);
+            Ok(line) => {
+                match &line {
+                    Line::Out(text) => self.stdout.push_str(text),
+                    Line::Err(text) => self.stderr.push_str(text),
+                }
                 Some(line)
             }
             Err(RecvTimeoutError::Disconnected) => None,
@@ -210,15 +232,33 @@ impl Running {
         }
     }
 
-    /// Waits for a line like this; false when it ends without one.
+    /// Waits for a line like this; false when it ends without one. Lines of one pipe come in their order. Which pipe's
+    /// line comes first is chance: what one pipe said while the other was waited for can still be waited for.
     #[track_caller]
     pub(crate) fn hears(&mut self, mut is_wanted: impl FnMut(&str) -> bool) -> bool {
+        if let Some(found) = self.passed.iter().position(|line| is_wanted(line.text())) {
+            self.forget_up_to(found);
+            return true;
+        }
         while let Some(line) = self.line() {
-            if is_wanted(&line) {
+            let is_found = is_wanted(line.text());
+            self.passed.push(line);
+            if is_found {
+                self.forget_up_to(self.passed.len() - 1);
                 return true;
             }
         }
         false
+    }
+
+    /// What the pipe of this line said until then is done with.
+    fn forget_up_to(&mut self, found: usize) {
+        let is_out = matches!(self.passed[found], Line::Out(_));
+        let mut index = 0;
+        self.passed.retain(|line| {
+            index += 1;
+            index > found + 1 || matches!(line, Line::Out(_)) != is_out
+        });
     }
 
     /// Waits for a line that contains this; false when it ends without one.
@@ -307,7 +347,7 @@ impl Drop for Running {
 /// What one said, and how it ended.
 pub(crate) struct Done {
     shown: String,
-    status: ExitStatus,
+    pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }

@@ -7,7 +7,7 @@ use crate::floor::{Floor, SERIALS};
 use crate::sim::Sim;
 
 /// A program that is asked, as a script: the sessions that need one are held where the system runs it.
-fn hook(floor: &Floor, script: &str) -> Option<String> {
+pub(crate) fn hook(floor: &Floor, script: &str) -> Option<String> {
     if is_foreign() {
         return None;
     }
@@ -134,6 +134,28 @@ fn scans_say_which_unit_starts() {
     sim.assert_locked_once(0);
     sim.assert_locked_once(1);
     floor.run("run x.toml --start scan --bench at:bench").exits(2);
+}
+
+#[test]
+fn a_key_starts_all_boards_that_wait() {
+    let floor = Floor::new();
+    let plan = floor.short_plan();
+    let sim = Sim::start(&floor, 2);
+    floor.run("slots name 1123 A2 --bench at:bench --data d").exits(0);
+    // One by its slot before it is ready, what cannot be meant, and at the end of the input those that were named.
+    floor.write("keys.txt", "A2\nA2 and more\nn\u{f6}\n1113\r\n");
+    let words = format!(
+        "run {plan} --bench at:bench --data d --serials {SERIALS} --continuous --start key --stable 0 --json"
+    );
+    let done = floor
+        .lineside(&words)
+        .input(&floor.at("keys.txt"))
+        .done()
+        .exits(0);
+    assert_eq!(told(&done, "scan-refused"), 2, "{done:?}");
+    assert!(done.stdout.contains("run.key"), "{done:?}");
+    sim.assert_locked_once(0);
+    sim.assert_locked_once(1);
 }
 
 #[test]

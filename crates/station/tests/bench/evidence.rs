@@ -107,6 +107,73 @@ fn an_anchor_shows_that_a_sound_history_was_written_anew() {
         .fails(2, "evidence.no-anchor");
 }
 
+/// A station is restored from a backup that is older than the last anchor: what is missing is told, and it is no fraud.
+#[test]
+fn anchors_of_before_a_restore_are_judged_for_what_they_are() {
+    let floor = floor();
+    let checkpoint = |data: &str, share: &str| {
+        let words = format!("records checkpoint --data {data} --to {share} --json");
+        floor.run(&words).exits(0).object()["sequence"].as_u64().unwrap()
+    };
+    for folder in ["early", "late", "anew", "backups"] {
+        fs::create_dir(floor.at(folder)).unwrap();
+    }
+    let early = checkpoint("d", "early");
+    floor.run("records backup backups --data d").exits(0);
+    let coverage = floor.run("records coverage --data d --json").exits(0).object();
+    let backed_up = coverage["backed_up_to"].as_u64().unwrap();
+    let plan = floor.short_plan();
+    let run = |data: &str| {
+        floor.run(&format!(
+            "run {plan} --bench sim:2 --data {data} --serials {SERIALS} --expect 2 --station line-3"
+        ))
+    };
+    // A simulated bench of its own begins anew, so its boards are held; that is recorded as well.
+    run("d").exits(1);
+    let late = checkpoint("d", "late");
+    assert!(
+        early <= backed_up && backed_up < late,
+        "{early} {backed_up} {late}"
+    );
+
+    floor
+        .run(&format!("records restore backups/line-3-{backed_up} --data r"))
+        .exits(0);
+    floor
+        .run(&format!("records verify --data backups/line-3-{backed_up}"))
+        .exits(0);
+    let verify = |share: &str| {
+        let anchor = format!("{share}/line-3.checkpoints.txt");
+        floor.run(&format!("records verify --data r --anchor {anchor}"))
+    };
+    verify("early").exits(0);
+    let told = verify("late").fails(1, "evidence.anchor-after-backup");
+    let ends = format!(
+        "up to {late}, and these records were restored from a backup that ends with event {backed_up}"
+    );
+    assert!(told.stderr.contains(&ends), "{told:?}");
+    assert!(
+        told.stdout.starts_with("sound: ") && !told.stdout.contains("damaged"),
+        "{told:?}"
+    );
+    // Work goes on where the anchor knows of other events: it is still no fraud, and no place for new checkpoints.
+    run("r").exits(1);
+    verify("early").exits(0);
+    verify("late").fails(1, "evidence.anchor-after-backup");
+    floor
+        .run("records checkpoint --data r --to late")
+        .fails(4, "evidence.two-stations");
+    checkpoint("r", "anew");
+    verify("anew").exits(0);
+
+    // What is up to the end of the backup must hold: with another history in its place it does not.
+    run("e").exits(0);
+    fs::remove_dir_all(floor.at("r/journal")).unwrap();
+    fs::rename(floor.at("e/journal"), floor.at("r/journal")).unwrap();
+    let found = verify("early").exits(1);
+    assert!(found.stdout.contains("the anchor's"), "{found:?}");
+}
+
 #[test]
 fn a_lost_end_is_found_by_the_stations_own_checkpoints() {
     let floor = floor();
@@ -169,6 +236,21 @@ fn a_customer_checks_a_certificate_with_the_command_or_the_script() {
         "{said}"
     );
 
+    // One of before bundles were named in it: the words of its seal are those of then.
+    let golden = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../records/tests/golden/certificate.txt"
+    );
+    let earlier = fs::read_to_string(golden).unwrap();
+    let seal: serde_json::Value = serde_json::from_str(earlier.lines().last().unwrap()).unwrap();
+    let key = lineside_records::SealKey::from_text(seal["key"].as_str().unwrap()).unwrap();
+    floor.write("earlier.json", earlier);
+    floor.write("earlier.pem", key.to_pem());
+    floor
+        .run("records check-certificate earlier.json --key earlier.pem")
+        .exits(0);
+    assert_eq!(python("earlier.json", "earlier.pem").0, Some(0));
+
     floor.write("changed.json", text.replace("SAMPLE-0001", "SAMPLE-0009"));
     floor
         .run(&format!(
@@ -201,4 +283,59 @@ fn a_customer_checks_a_certificate_with_the_command_or_the_script() {
     floor
         .run("records certificate SAMPLE-0999 --data d")
         .fails(2, "evidence.no-device");
+}
+
+/// What is kept for the next start is gone on with, and whoever changes it is found by who reads everything.
+#[test]
+fn a_run_goes_on_from_a_snapshot_and_verify_folds_everything_beside_it() {
+    let floor = floor();
+    let plain = floor.run("records verify --data d").exits(0);
+    assert!(!plain.stdout.contains("snapshot"), "{plain:?}");
+    // As a start does after some hundred units.
+    let kept = |worth| {
+        let opened = lineside_runner::store::open_keeping(&floor.at("d"), "line-3".parse().unwrap(), worth);
+        drop(opened.unwrap());
+    };
+    kept(1);
+    let verified = floor.run("records verify --data d --json").exits(0).object();
+    assert_eq!(verified["snapshot"], verified["events"]);
+    // The units are known as finished by the snapshot alone.
+    let plan = "plans/short.toml";
+    let again = format!("run {plan} --bench sim:2 --data d --serials {SERIALS} --expect 2 --station line-3");
+    let done = floor.run(&again).exits(1);
+    let whole = {
+        fs::rename(floor.at("d/snapshot.json"), floor.at("aside.json")).unwrap();
+        let whole = floor.run(&again).exits(1);
+        fs::rename(floor.at("aside.json"), floor.at("d/snapshot.json")).unwrap();
+        whole
+    };
+    assert!(done.stderr.contains("unit."), "{done:?}");
+    assert_eq!(done.stdout, whole.stdout);
+    let said = floor.run("records verify --data d").exits(0);
+    assert!(
+        said.stdout.contains("the snapshot is what the events up to"),
+        "{said:?}"
+    );
+
+    // Changed and sealed again.
+    let text = fs::read_to_string(floor.at("d/snapshot.json")).unwrap();
+    let (header, body) = text.split_once('\n').unwrap();
+    let digest = |body: &str| {
+        let digest = <sha2::Sha256 as sha2::Digest>::digest(body);
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let changed = body.replacen("\"failed\":0", "\"failed\":1", 1);
+    assert!(changed != body, "nothing was changed");
+    let header = header.replace(&digest(body), &digest(&changed));
+    floor.write("d/snapshot.json", format!("{header}\n{changed}"));
+    let found = floor.run("records verify --data d").exits(1);
+    assert!(
+        found.stdout.contains("somebody changed it; delete it"),
+        "{found:?}"
+    );
+    fs::remove_file(floor.at("d/snapshot.json")).unwrap();
+    floor.run("records verify --data d").exits(0);
 }

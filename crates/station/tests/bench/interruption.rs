@@ -1,6 +1,6 @@
 //! Ctrl-C, and the power cut that nobody announces: the journal goes on where it was, and the device is the judge.
 
-use crate::command::{kills_at_once, until};
+use crate::command::{Lineside, is_foreign, kills_at_once, until};
 use crate::floor::{Floor, PLAN, SERIALS, assert_said};
 use crate::sim::Sim;
 
@@ -149,4 +149,50 @@ fn what_nobody_knows_is_listed_until_a_look_resolves_it() {
     );
     let truth = &sim.ask()[0]["counters"];
     assert_eq!(truth["irreversible_applied"], 1, "{truth}");
+}
+
+/// The disk is full for a while: the unit waits, amber, and goes on to its end within the same run.
+#[test]
+fn a_disk_that_is_full_for_a_while_costs_nothing_but_time() {
+    if is_foreign() {
+        return;
+    }
+    let floor = Floor::new();
+    let sim = Sim::start(&floor, 1);
+    // Files may grow to 12 KiB, until somebody says otherwise.
+    let words = format!("run {PLAN} --bench at:bench --data d --serials {SERIALS} --expect 1 --json");
+    let script = format!("trap '' XFSZ; ulimit -S -f 24; echo $$ > number; exec \"$0\" {words}");
+    let mut run = Lineside::script(floor.path(), &script).start();
+    assert!(
+        run.hears(|line| line.contains(r#""kind":"store","is_up":false"#)),
+        "{:?}",
+        run.done()
+    );
+    assert!(
+        run.says("nothing new starts"),
+        "the operator is told on the other pipe"
+    );
+    let number = std::fs::read_to_string(floor.at("number")).unwrap();
+    let status = std::process::Command::new("prlimit")
+        .args(["--pid", number.trim(), "--fsize=unlimited:unlimited"])
+        .status();
+    assert!(status.unwrap().success());
+    let done = run.done().exits(0);
+    let objects = done.objects();
+    let last = objects.last().unwrap();
+    assert_eq!(
+        (&last["kind"], &last["is_pass"]),
+        (&"summary".into(), &true.into())
+    );
+    let store: Vec<_> = objects
+        .iter()
+        .filter(|object| object["kind"] == "store")
+        .collect();
+    assert_eq!(store.len(), 2, "{store:?}");
+    assert_eq!(
+        (&store[0]["error"]["code"], &store[1]["is_up"]),
+        (&"records.full".into(), &true.into())
+    );
+    sim.assert_locked_once(0);
+    floor.run("records verify --data d").exits(0);
 }

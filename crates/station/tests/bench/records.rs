@@ -20,8 +20,8 @@ fn what_was_recorded_can_be_looked_at() {
 
     let list = floor.run("records list --data d --serial SAMPLE-0001").exits(0);
     assert_said!(list.stdout, @r"
-    run  began  serial  device  outcome  error
-    [run]  [when]  SAMPLE-0001  8578d362  pass
+    run  began  serial  device  outcome  error  who
+    [run]  [when]  SAMPLE-0001  8578d362  pass  17
     ");
     let runs = floor.run("records list --data d --json").exits(0).objects();
     assert_eq!(runs.len(), 2);
@@ -61,6 +61,7 @@ fn what_was_recorded_can_be_looked_at() {
     device  7f7b4f9576e823461dd6c3880513e4a988800b893de3ec6eb323ba74420e625c1aefe19e6e6ab87e5639eed39074139f3c553996cdf9b816fd6cc7898578d362
     unit  SAMPLE-0001, attempt 1
     plan  [hash] (Sample thermostat)
+    operator 17
     began  [when], ended [when]
     outcome  pass
     step  try  outcome  said

@@ -5,7 +5,7 @@ use std::fs;
 use lineside_simulator::{Seed, Supplies};
 use serde_json::Value;
 
-use crate::floor::Floor;
+use crate::floor::{Floor, SERIALS};
 use crate::sim::Sim;
 
 const RECOVER: &str = "recover --images set --bench at:bench --data d";
@@ -244,6 +244,33 @@ fn protected_and_complete_devices_are_left_alone() {
     floor
         .run(&format!("{RECOVER} --all --trace other.trace"))
         .fails(2, "recover.trace");
+}
+
+#[test]
+fn a_unit_that_passed_and_lost_its_software_is_not_called_finished() {
+    let floor = floor();
+    let sim = Sim::start(&floor, 1);
+    let plan = floor.short_plan();
+    let run = format!("run {plan} --bench at:bench --data d --serials {SERIALS} --expect 1 --json");
+    let done = floor.run(&run).exits(0).objects();
+    sim.assert_locked_once(0);
+    let id = done.iter().find_map(|object| object["device"].as_str()).unwrap();
+    let certificate = format!("records certificate {id} --data d");
+    floor.run(&certificate).exits(0);
+    assert!(floor.run(&run).exits(0).stdout.contains("already-complete"));
+
+    let supplies = Supplies::new(&Seed::new(1)).unwrap();
+    let file = supplies.capability_file(id.parse().unwrap(), &[]).unwrap();
+    floor.write("device.cap", &file);
+    floor
+        .run(&format!("{RECOVER} --slot 1113 --capability device.cap"))
+        .exits(0);
+    let again = floor.run(&run).exits(1);
+    assert!(again.stdout.contains("unit.undone"), "{again:?}");
+    floor.run(&certificate).fails(2, "evidence.no-certificate");
+    let shown = floor.run("records show SAMPLE-0001 --data d").exits(0);
+    assert!(shown.stdout.contains("\nundone   "), "{shown:?}");
+    sim.assert_locked_once(0);
 }
 
 #[test]

@@ -42,11 +42,22 @@ fn boards_and_records_belong_to_one_at_a_time() {
         (&objects[0]["is_responsive"], &objects[0]["error"]["code"]),
         (&false.into(), &"link.leased".into())
     );
+    let doctor = floor
+        .run("doctor --bench at:bench --data other --service-port 9 --json")
+        .exits(0);
+    let in_use = "the board at slot 1113 is in use by lineside run on station";
+    assert!(doctor.stdout.contains(in_use), "{doctor:?}");
     let check = floor
         .run("ready-check --bench at:bench --slot 1113 --json")
         .exits(1)
         .object();
     assert_eq!(check["error"]["code"], "link.leased");
+    // A line may reset another device than its own, so one board in use protects all.
+    let boots = sim.count(0, "boots") + sim.count(1, "boots");
+    floor
+        .run("slots cables --bench at:bench --slot 1123")
+        .fails(1, "link.leased");
+    assert_eq!(sim.count(0, "boots") + sim.count(1, "boots"), boots);
     let second = floor.run(&format!("{words} --data other --json")).exits(1);
     let objects = second.objects();
     let summary = objects.last().unwrap();

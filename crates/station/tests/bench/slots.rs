@@ -45,6 +45,10 @@ fn names_are_given_shown_used_and_forgotten() {
         run("device id --slot A1 --json").exits(0).object()["slot"],
         "1113"
     );
+    assert_eq!(
+        run("device id --slot A1 --json").exits(0).object()["slot_name"],
+        "A1"
+    );
     run("device id --slot A9").fails(1, "link.no-board");
     run("slots forget A9").fails(2, "slots.no-name");
     run("slots forget A1").exits(0);
@@ -126,4 +130,66 @@ fn a_socket_is_learned_by_plugging_a_board_in() {
         list.stdout.contains("1123  A2") && !list.stdout.contains("A3"),
         "{list:?}"
     );
+}
+
+#[test]
+fn a_crossed_cable_is_found_by_resetting_and_listening() {
+    let floor = Floor::new();
+    floor.write(
+        "faults.json",
+        r#"{"faults": [
+            {"board": 0, "when": {"boot": {}}, "what": {"cross-cables": {"with": 1}}},
+            {"board": 2, "when": {"boot": {}}, "what": "loose-cable"},
+            {"board": 4, "when": {"boot": {"times": 0}}, "what": "silent"}]}"#,
+    );
+    let sim = Sim::start_with(&floor, 5, "--faults faults.json");
+    let run = |words: &str| floor.run(&format!("{words} --bench at:bench --data d --timeout 1"));
+    let ids: Vec<_> = run("device identify --via-console --all --json")
+        .exits(1)
+        .objects()
+        .iter()
+        .map(|board| board["device"].clone())
+        .collect();
+    floor.run("slots name 1123 A2 --data d").exits(0);
+    let found = run("slots cables --json").exits(1).objects();
+    let told: Vec<_> = found
+        .iter()
+        .map(|socket| {
+            (
+                socket["slot"].as_str().unwrap(),
+                socket["finding"]["is"].as_str().unwrap(),
+                socket["reset"].as_array().unwrap().len(),
+                socket["error"]["code"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("1113", "crossed", 1, Some("slots.cables-crossed")),
+            ("1123", "crossed", 1, Some("slots.cables-crossed")),
+            ("1133", "not-connected", 0, Some("slots.no-recovery-cable")),
+            ("1143", "right", 1, None),
+            ("1153", "no-service", 0, Some("slots.no-service")),
+        ]
+    );
+    // Each line resets the other's device, whose id comes by the other's service cable.
+    assert_eq!(found[0]["finding"]["with"], "1123");
+    assert_eq!(found[0]["reset"][0], "1123");
+    assert_eq!(found[0]["recovery"], found[1]["service"]);
+    assert_eq!(found[1]["recovery"], found[0]["service"]);
+    assert_eq!(found[3]["recovery"], found[3]["service"]);
+    for at in [0, 1, 3, 4] {
+        assert_eq!(found[at]["recovery"], ids[at]);
+    }
+    let shown = run("slots cables --slot 1113 --slot 1143").exits(1);
+    assert!(shown.stdout.contains("crossed with 1123 A2"), "{shown:?}");
+    run("slots cables --slot 1143").exits(0);
+    run("slots cables --slot 9993").fails(1, "link.no-board");
+    // Nobody's work is cut off, and nobody is reset who must not be touched.
+    let boots = sim.count(1, "boots") + sim.count(3, "boots");
+    let protected = found[1]["service"].as_str().unwrap();
+    floor.write("protected.txt", format!("{protected} the line's own\n"));
+    run("slots cables --slot 1143 --protected protected.txt").fails(4, "slots.protected");
+    assert_eq!(sim.count(1, "boots") + sim.count(3, "boots"), boots);
 }

@@ -48,7 +48,7 @@ fn a_disk_that_fills_up_stops_before_anything_is_lost() {
     let words = format!("run {plan} --bench at:bench --data d --serials {SERIALS} --expect 1");
     let mut refused = 0;
     for blocks in [1, 30, 34, 38, 42, 46, 50] {
-        let script = format!(r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" {words}"#);
+        let script = format!(r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" {words} --disk-patience 0"#);
         let done = Lineside::script(floor.path(), &script).done();
         if done.stderr.contains("error: ") {
             let done = done.exits(3);

@@ -146,6 +146,9 @@ fn every_verb_on_a_locked_device() {
     every_verb_in(State::DeviceComplete);
 }
 
+/// Verbs at once, each on a board of its own.
+const SIDE_BY_SIDE: usize = 8;
+
 #[test]
 fn no_verb_outlasts_its_time() {
     let floor = Floor::new();
@@ -153,24 +156,25 @@ fn no_verb_outlasts_its_time() {
         "faults.json",
         r#"{"faults": [{"when": {"boot": {"times": 0}}, "what": "silent"}]}"#,
     );
-    let _sim = Sim::start_with(&floor, 1, "--faults faults.json");
+    let sim = Sim::start_with(&floor, SIDE_BY_SIDE, "--faults faults.json");
+    let boards = sim.ask();
     floor.run("sim make-key --out key.pem").exits(0);
     floor
         .run("image pack plans/thermostat/application --key key.pem --out app.imagepackage")
         .exits(0);
-    let running: Vec<_> = VERBS
-        .iter()
-        .enumerate()
-        .step_by(5)
-        .map(|(number, (verb, _))| {
+    let mut done = Vec::new();
+    let verbs: Vec<_> = VERBS.iter().enumerate().collect();
+    for some in verbs.chunks(SIDE_BY_SIDE) {
+        let running = some.iter().zip(&boards).map(|((number, (verb, _)), board)| {
             let verb = verb.replace("OUT", &format!("{number}.bin"));
-            (
-                verb.clone(),
-                floor.run(&format!("device {verb} --timeout 1 --bench at:bench --json")),
-            )
-        })
-        .collect();
-    for (verb, done) in running {
+            let slot = board["slot"].as_str().unwrap();
+            let words = format!("device {verb} --slot {slot} --timeout 1 --bench at:bench --json");
+            (verb, floor.start(&words))
+        });
+        let running: Vec<_> = running.collect();
+        done.extend(running.into_iter().map(|(verb, running)| (verb, running.done())));
+    }
+    for (verb, done) in done {
         let code = done.exits(1).object()["error"]["code"].clone();
         assert_eq!(code, "device.not-back", "{verb}");
     }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use lineside_link::Address;
 use lineside_terms::{ComponentId, ManufacturingState, SlotPath, UnitSerial};
 
-use super::secret::SecretFrom;
+use super::super::secret::SecretFrom;
 
 /// Arguments of `device`.
 #[derive(Debug, Args)]
@@ -177,9 +177,9 @@ pub(crate) struct Update {
     /// Why it is done by hand
     #[arg(long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub(super) why: String,
-    /// The last 8 digits of the device's id, typed by hand
+    /// The last 8 digits of the device's id, typed by hand; a terminal is asked for them without it
     #[arg(long, value_name = "END")]
-    pub(super) confirm: String,
+    pub(super) confirm: Option<String>,
     /// Serial of the unit that holds the device, if the policy's plan wants one
     #[arg(long, value_name = "SERIAL")]
     pub(super) serial: Option<UnitSerial>,

@@ -1,59 +1,66 @@
-//! `device manufacturing-state update`: the only way by hand, and it is the same door as a plan's (design 6).
-//!
-//! What the station's policy allows is one run of one device through the plan that the policy names: it proves the
-//! device, writes the intent down, asks once, looks, and keeps all of it. Who did it and why stand in every event.
+//! `device manufacturing-state update`: the only way by hand, and it is the same door as a plan's (design 6). The door is
+//! `runner`'s; here it is asked for, confirmed and shown.
 
-use std::path::Path;
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use futures::StreamExt as _;
-use futures::future::LocalBoxFuture;
-use lineside_flow::Shift;
+use lineside_device::Entropy;
 use lineside_flow::interlock::Protected;
-use lineside_link::{Bench, BenchEvent, Board, BoardInfo, LinkError, Watch};
+use lineside_link::BoardInfo;
+use lineside_runner::manual::{self, Change, DIGITS, Door, End, ManualError};
+use lineside_runner::policy::{self, StateChange};
 use lineside_runner::survey::{Survey, look};
-use lineside_runner::{Program, Serials};
-use lineside_terms::{Blame, ManufacturingState, SlotPath, Told, UnitSerial};
+use lineside_runner::{Cancel, Keeper, Notice};
+use lineside_terms::{DeviceId, SlotPath, Told};
+use serde::Serialize;
 
 use super::super::args::Global;
 use super::super::bench::OpenBench;
+use super::super::evidence;
 use super::super::exit::Exit;
-use super::super::output::Printer;
-use super::super::policy::{self, StateChange};
+use super::super::live::Live;
+use super::super::output::{Printer, Tone};
+use super::super::slots::Names;
 use super::super::trouble::Trouble;
-use super::super::{data, run};
+use super::super::{approve, data, run, station};
 use super::args::Update;
 
-/// How many digits of the id have to be typed.
-const DIGITS: usize = 8;
-
-fn refused(code: &str, message: &str, help: &str) -> Trouble {
-    Trouble::new(Exit::Refused, Blame::Station, code, message, help)
-}
-
-/// The plan that the policy names, if it allows anything at all.
-pub(super) fn profile(global: &Global) -> Result<std::path::PathBuf, Trouble> {
+/// What the station's policy says, if it allows anything at all.
+pub(super) fn policy(global: &Global, update: &Update) -> Result<StateChange, Trouble> {
     let folder = global.data.clone().unwrap_or_else(lineside_link::data_folder);
-    match policy::state_change(&folder)? {
-        StateChange::ReadyCheck(profile) => Ok(profile),
-        StateChange::Refuse => Err(refused(
-            "device.manual-refused",
-            "this station does not bring devices to another manufacturing state by hand",
-            "Let a plan do it: it proves the device first and keeps the proof. The station's policy in station.toml can \
-             allow it by hand.",
-        )),
-    }
+    let policy = match manual::allowed(&StateChange::Vendor, update.state) {
+        Ok(()) => policy::state_change(&folder)?,
+        Err(error) => return Err(error.into()),
+    };
+    manual::allowed(&policy, update.state)?;
+    Ok(policy)
 }
 
 /// What is wanted of one device, and what stands around it.
 pub(super) struct Wanted<'a> {
     pub(super) update: &'a Update,
-    pub(super) profile: &'a Path,
+    pub(super) policy: &'a StateChange,
     pub(super) survey: Survey,
     pub(super) protected: &'a Protected,
 }
 
-/// Takes the one device through that plan.
+/// The last object of `--json`.
+#[derive(Serialize)]
+struct Object<'a> {
+    version: u32,
+    kind: &'static str,
+    slot: &'a SlotPath,
+    device: DeviceId,
+    is_good: bool,
+    /// Nothing was sent: it had been there before.
+    is_already: bool,
+    /// Nobody looked whether it is ready.
+    is_unproven: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a Told>,
+}
+
+/// Takes the one device through the door.
 pub(super) async fn finish(
     global: &Global,
     wanted: Wanted<'_>,
@@ -63,196 +70,120 @@ pub(super) async fn finish(
 ) -> Result<Exit, Trouble> {
     let Wanted {
         update,
-        profile,
+        policy,
         survey,
         protected,
     } = wanted;
-    let program = Program::load(profile, &bench.trust, bench.supplies.as_ref())?;
-    let to = program.plan().final_state;
-    if to != update.state {
-        return Err(refused(
-            "device.profile-state",
-            &format!(
-                "the plan that the policy names ends in {to}, not in {}",
-                update.state
-            ),
-            "Name that state, or correct `profile` in station.toml.",
-        ));
-    }
+    let door = Door::open(policy, update.state, &bench.trust, bench.supplies.as_ref())?;
     let [board] = &boards[..] else {
-        return Err(refused(
+        return Err(Trouble::new(
+            Exit::Refused,
+            lineside_terms::Blame::Station,
             "device.not-for-all",
             "what cannot be undone is done to one device at a time",
             "Name one device with --slot or --id.",
         ));
     };
+    let board = board.clone();
     let slot = board.slot.clone();
-    let mut found = look(&bench.bench, &bench.clock, boards.clone(), &survey).await;
+    let mut found = look(&bench.bench, &bench.clock, boards, &survey).await;
     let facts = found.remove(0).facts.map_err(|told| Trouble {
         told,
         exit: Exit::NotGood,
     })?;
-    protected.check(&facts.device).map_err(|error| Trouble {
-        told: Told::of(&error),
-        exit: Exit::NotGood,
-    })?;
-    let id = facts.device.to_string();
-    if update.confirm.len() != DIGITS || !id.ends_with(&update.confirm.to_ascii_lowercase()) {
-        // The right digits are not told: they are to be read off the device that is meant.
-        return Err(refused(
-            "device.not-confirmed",
-            &format!("the id of the device at slot {slot} does not end with the digits that were typed"),
-            "Make sure that this is the device you mean, and give the last 8 digits of its id. Nothing was sent.",
-        ));
+    let device = facts.device;
+    protected.check(&device).map_err(ManualError::Protected)?;
+    let shift = manual::shift(&update.who, &update.why);
+    let banner = door.banner(&slot, &device, &update.who, &update.why);
+    let is_unproven = door.is_unproven();
+    match &update.confirm {
+        Some(typed) => manual::confirm(&device, &slot, typed)?,
+        None => {
+            printer.note(&banner);
+            manual::confirm(&device, &slot, &typed())?;
+        }
     }
-    let by_slot = update
-        .serial
-        .iter()
-        .map(|serial: &UnitSerial| (slot.clone(), serial.clone()));
-    let serials = Serials {
-        by_slot: by_slot.collect(),
-        count: 1,
-        rest: Vec::new(),
-    };
-    let shift = Shift {
-        operator: Some(update.who.clone()),
-        shift: None,
-        work_order: Some(format!("by hand: {}", update.why)),
-    };
-    printer.note(&format!(
-        "{} of device {} is brought to {} by hand, by {}: {}",
-        slot,
-        facts.device.short(),
-        update.state,
-        update.who,
-        update.why
-    ));
-    let bench = OpenBench {
-        bench: Rc::new(OneBoard {
-            bench: Rc::clone(&bench.bench),
-            slot,
-            attachment: board.attachment,
-        }),
-        ..bench
-    };
-    let work = run::Work {
-        program: Rc::new(program),
-        serials,
-        expected: Some(1),
-        shift,
-        gate: None,
-        only: Some(facts.device),
-        folder: data::folder_for_run(global),
-    };
-    run::on_bench(global, bench, work, printer).await
-}
-
-/// True for a state that devices can be brought to.
-pub(super) const fn is_target(state: ManufacturingState) -> bool {
-    matches!(
-        state,
-        ManufacturingState::Module1Complete | ManufacturingState::DeviceComplete
-    )
-}
-
-/// A bench of which one board is seen and no other can be reached: the one whose device was confirmed. Once it was
-/// unplugged it is another one, whatever sits in its slot.
-struct OneBoard {
-    bench: Rc<dyn Bench>,
-    slot: SlotPath,
-    attachment: u64,
-}
-
-impl OneBoard {
-    fn is_it(&self, board: &BoardInfo) -> bool {
-        (&board.slot, board.attachment) == (&self.slot, self.attachment)
+    if update.confirm.is_some() {
+        printer.note(&banner);
     }
-}
-
-impl Bench for OneBoard {
-    fn list(&self) -> LocalBoxFuture<'_, Result<Vec<BoardInfo>, LinkError>> {
-        Box::pin(async {
-            let mut boards = self.bench.list().await?;
-            boards.retain(|board| self.is_it(board));
-            Ok(boards)
-        })
+    let folder = data::folder_for_run(global);
+    let (journal, history) = data::open_journal(&folder, global, printer)?;
+    if door.needs_approval() {
+        approve::check(&history)?;
     }
-
-    fn watch(&self) -> Watch {
-        let (slot, attachment) = (self.slot.clone(), self.attachment);
-        Box::pin(self.bench.watch().filter(move |change| {
-            std::future::ready(match change {
-                BenchEvent::Attached(board) => (&board.slot, board.attachment) == (&slot, attachment),
-                BenchEvent::Detached(of) => *of == slot,
-            })
-        }))
-    }
-
-    fn lease(&self, slot: &SlotPath, holder: &str) -> LocalBoxFuture<'_, Result<Box<dyn Board>, LinkError>> {
-        let (slot, holder) = (slot.clone(), holder.to_owned());
-        Box::pin(async move {
-            if self.list().await?.iter().any(|board| board.slot == slot) {
-                self.bench.lease(&slot, &holder).await
-            } else {
-                Err(LinkError::NoBoard { slot })
+    printer.note(&format!("records: {}", folder.display()));
+    let place = station::place(global, &bench, shift)?;
+    let names = Names::of_station(global);
+    let mut keeper = Keeper::start(journal)?;
+    let cancel = Cancel::default();
+    station::stop_on_ctrl_c(&cancel, *printer, run::STOPPING);
+    let live = RefCell::new(Live::new(*printer, names.clone(), false));
+    let mut pace = evidence::Pace::new(&folder);
+    let change = Change {
+        door,
+        board,
+        device,
+        serial: update.serial.clone(),
+        protected: protected.clone(),
+        entropy: Entropy::System,
+    };
+    let done = manual::change(place, change, history, &mut keeper, &cancel, |news| match news {
+        Notice::Durable(events) => {
+            pace.durable(events, printer);
+            for event in events {
+                printer.object(event);
+                live.borrow_mut().event(event);
             }
-        })
+        }
+        Notice::Picture(picture) => live.borrow_mut().picture(picture),
+        Notice::Progress(slot, progress) => live.borrow_mut().progress(slot, progress),
+        Notice::Store(error) => run::tell_store(error, printer),
+        Notice::Gate(_) => {}
+    })
+    .await?;
+    live.borrow_mut().end();
+    if is_unproven {
+        let error = match &done.end {
+            End::Not(error) => Some(error),
+            End::Brought | End::Already => None,
+        };
+        printer.object(&Object {
+            version: 1,
+            kind: "state-changed",
+            slot: &slot,
+            device,
+            is_good: done.end.is_good(),
+            is_already: done.end == End::Already,
+            is_unproven,
+            error,
+        });
+        let (device, to) = (device.short(), update.state);
+        match &done.end {
+            End::Brought => printer.result(&Tone::Good.paint(&format!("device {device} is {to}, unproven"))),
+            End::Already => printer.result(&format!("device {device} was {to} already: nothing was sent")),
+            // The journal's own trouble is told at the end.
+            End::Not(error) if done.summary.store_error.is_none() => printer.told(error),
+            End::Not(_) => {}
+        }
+    } else {
+        run::show(&done.summary, &names, printer);
     }
+    let end = station::End {
+        is_good: done.end.is_good(),
+        is_cancelled: done.summary.is_cancelled && !done.end.is_good(),
+        store_error: done.summary.store_error.as_ref(),
+    };
+    Ok(station::close(keeper, &folder, &end, printer))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-
-    /// Two boards, of which the first is unplugged and plugged in again now and then.
-    #[derive(Default)]
-    struct Fake(Cell<u64>);
-
-    impl Bench for Fake {
-        fn list(&self) -> LocalBoxFuture<'_, Result<Vec<BoardInfo>, LinkError>> {
-            let board = |slot: &str, attachment| BoardInfo {
-                device: None,
-                slot: SlotPath::new(slot).unwrap(),
-                attachment,
-                board_serial: None,
-                leased_by: None,
-                trouble: None,
-            };
-            Box::pin(std::future::ready(Ok(vec![
-                board("113", self.0.get()),
-                board("123", 0),
-            ])))
-        }
-
-        fn watch(&self) -> Watch {
-            Box::pin(futures::stream::empty())
-        }
-
-        fn lease(&self, _: &SlotPath, _: &str) -> LocalBoxFuture<'_, Result<Box<dyn Board>, LinkError>> {
-            Box::pin(std::future::ready(Err(LinkError::Departed)))
-        }
+/// What a person types who was asked for the end of the id; nothing where nobody can be asked.
+fn typed() -> String {
+    let mut line = String::new();
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        let mut screen = std::io::stderr().lock();
+        _ = write!(screen, "the last {DIGITS} digits of the device's id: ");
+        _ = screen.flush();
+        _ = std::io::stdin().lock().read_line(&mut line);
     }
-
-    #[test]
-    fn only_the_confirmed_board_is_reached_and_only_until_it_is_unplugged() {
-        let fake = Rc::new(Fake::default());
-        let slot = SlotPath::new("113").unwrap();
-        let bench = OneBoard {
-            bench: Rc::clone(&fake) as Rc<dyn Bench>,
-            slot: slot.clone(),
-            attachment: 0,
-        };
-        let lease = |slot: &SlotPath| futures::executor::block_on(bench.lease(slot, "test")).map(drop);
-        assert_eq!(
-            lease(&slot),
-            Err(LinkError::Departed),
-            "the bench itself was asked"
-        );
-        let other = SlotPath::new("123").unwrap();
-        assert_eq!(lease(&other), Err(LinkError::NoBoard { slot: other.clone() }));
-        fake.0.set(1);
-        assert_eq!(lease(&slot), Err(LinkError::NoBoard { slot: slot.clone() }));
-        assert_eq!(futures::executor::block_on(bench.list()), Ok(vec![]));
-    }
+    line
 }

@@ -6,25 +6,22 @@
 mod args;
 mod finish;
 mod hand;
-mod secret;
 mod show;
 mod task;
 mod verbs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::future::{FutureExt as _, join_all};
 use lineside_device::{Scope, Session, SessionConfig, Timeouts, boot};
 use lineside_flow::interlock::Protected;
-use lineside_image::{CapabilityRecord, Package};
 use lineside_link::{BoardInfo, Port};
 use lineside_protocol::rest::Secret;
+use lineside_records::hand::{self as notes, HandWrite};
 use lineside_runner::survey::{Survey, look};
-use lineside_runner::{UnitFault, WallClock};
+use lineside_runner::{UnitFault, WallClock, by_hand};
 use lineside_terms::{Blame, DeviceId, Effect, Epoch, SlotPath, Told};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,17 +32,14 @@ use super::exit::Exit;
 use super::output::{Printer, Tone};
 use super::slots::Names;
 use super::trouble::Trouble;
-use super::{choose, identify, on_host_thread};
+use super::{choose, data, identify, on_host_thread};
 pub(crate) use args::DeviceArgs;
-use args::{StateVerb, Target, Verb};
+use args::{Target, Verb};
 use hand::{Hand, told};
-use task::Input;
+use task::{Asked, Task};
 
 /// Who has leased a board, for others.
 const HOLDER: &str = "lineside device";
-
-/// The list of protected devices, in the data folder.
-const PROTECTED_FILE: &str = "protected.txt";
 
 pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Result<Exit, Trouble> {
     let (target, verb) = (&args.target, &args.verb);
@@ -60,12 +54,13 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
             "Name one device with --slot or --id; a plan takes many through the same steps.",
         ));
     }
-    let input = task::prepare(verb)?;
+    let asked = task::prepare(verb)?;
     let capability = target.capability.as_deref().map(capability).transpose()?;
     let protected = protected(global, target)?;
-    let update = match verb {
-        Verb::ManufacturingState(StateVerb::Update(update)) => Some((update, profile(global, update)?)),
-        _ => None,
+    // What a change of state needs besides is read before any device is asked, as well.
+    let asked = match asked {
+        Asked::Task(task) => Ok(task),
+        Asked::Update(update) => Err((update, finish::policy(global, update)?)),
     };
     let names = Names::of_station(global);
     on_host_thread(async {
@@ -78,16 +73,19 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
                 "Name one device with --slot or --id.",
             ));
         }
-        if let Some((update, profile)) = &update {
-            let wanted = finish::Wanted {
-                update,
-                profile,
-                survey: survey(&bench, target),
-                protected: &protected,
-            };
-            let boards = boards.into_iter().map(|meant| meant.board).collect();
-            return finish::finish(global, wanted, bench, boards, printer).await;
-        }
+        let task = match &asked {
+            Ok(task) => task,
+            Err((update, policy)) => {
+                let wanted = finish::Wanted {
+                    update,
+                    policy,
+                    survey: survey(&bench, target),
+                    protected: &protected,
+                };
+                let boards = boards.into_iter().map(|meant| meant.board).collect();
+                return finish::finish(global, wanted, bench, boards, printer).await;
+            }
+        };
         let work = Work {
             bench: &bench,
             session: session(&bench, target, capability.as_ref()),
@@ -95,7 +93,11 @@ pub(crate) fn run(global: &Global, args: &DeviceArgs, printer: &Printer) -> Resu
             granted_to: capability.as_ref().map(|(_, device)| *device),
             protected: (effect != Effect::Reads).then_some(&protected),
             verb,
-            input: &input,
+            task,
+            notes: (effect != Effect::Reads)
+                .then(|| data::folder_of_notes(global))
+                .flatten(),
+            printer,
         };
         let done = {
             // Boxed, or all of it would be in the program twice: for few boards and for many.
@@ -122,47 +124,19 @@ fn via_console(global: &Global, target: &Target, printer: &Printer) -> Result<Ex
 /// A capability file, ready to go with requests, and the device that it is for.
 fn capability(path: &Path) -> Result<(Secret, DeviceId), Trouble> {
     let bytes = task::bytes(path, "the capability file")?;
-    let package = Package::parse(&bytes).map_err(|error| Told::of(&error));
-    let record = package.and_then(|package| CapabilityRecord::of(&package).map_err(|error| Told::of(&error)));
-    let record = record.map_err(|told| Trouble {
+    by_hand::capability(&bytes).map_err(|told| Trouble {
         told: Told {
             message: format!("{} is no capability file: {}", path.display(), told.message),
             ..told
         },
         exit: Exit::Refused,
-    })?;
-    Ok((Secret::new(STANDARD.encode(&bytes)), record.device))
+    })
 }
 
 /// The devices that nobody may write to. A list that cannot be read protects nobody, so it stops everything.
 fn protected(global: &Global, target: &Target) -> Result<Protected, Trouble> {
-    let default = global
-        .data
-        .clone()
-        .unwrap_or_else(lineside_link::data_folder)
-        .join(PROTECTED_FILE);
-    let path = match &target.protected {
-        Some(path) => path,
-        None if default.exists() => &default,
-        None => return Ok(Protected::default()),
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Trouble::station(
-            "station.file",
-            &format!("the list of protected devices {} cannot be read", path.display()),
-            &error,
-        )
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    Protected::parse(text).map_err(|line| {
-        Trouble::new(
-            Exit::Refused,
-            Blame::Station,
-            "device.protected-list",
-            &format!("{}: line {line} does not begin with a device id", path.display()),
-            "Correct it: one device id a line, then a reason.",
-        )
-    })
+    let data = global.data.clone().unwrap_or_else(lineside_link::data_folder);
+    Ok(by_hand::protected(target.protected.as_deref(), &data)?)
 }
 
 fn session(bench: &OpenBench, target: &Target, capability: Option<&(Secret, DeviceId)>) -> SessionConfig {
@@ -187,18 +161,6 @@ fn survey(bench: &OpenBench, target: &Target) -> Survey {
         patience: Duration::from_secs(target.timeout),
         holder: HOLDER.to_owned(),
     }
-}
-
-/// The plan for a state change by hand, if the station's policy allows one.
-fn profile(global: &Global, update: &args::Update) -> Result<std::path::PathBuf, Trouble> {
-    if finish::is_target(update.state) {
-        return finish::profile(global);
-    }
-    Err(Trouble::usage(
-        "device.parameter",
-        &format!("no device is brought to {}", update.state),
-        "Take Module1Complete or DeviceComplete; nothing was sent.",
-    ))
 }
 
 /// The boards that are meant. Several attached and none named is not a choice.
@@ -274,7 +236,10 @@ struct Work<'a> {
     granted_to: Option<DeviceId>,
     protected: Option<&'a Protected>,
     verb: &'a Verb,
-    input: &'a Input,
+    task: &'a Task<'a>,
+    /// The data folder, where what is written is noted down first; `None` when nothing is, or nothing of it lasts.
+    notes: Option<PathBuf>,
+    printer: &'a Printer,
 }
 
 /// What came of it at one board.
@@ -309,10 +274,46 @@ impl Work<'_> {
         let mut hand = Hand::new(verified.map_err(|(_, error)| of(&error))?);
         *device = Some(hand.id());
         let answer = match self.check(&hand.id(), meant.device) {
-            Ok(()) => verbs::perform(&mut hand, self.verb, self.input).await,
+            Ok(()) => self.perform(&mut hand, &meant.board.slot).await,
             Err(told) => Err(told),
         };
         hand.done().await;
+        answer
+    }
+
+    /// Does it, with a note for the records that is on disk before anything is sent.
+    async fn perform(&self, hand: &mut Hand, slot: &SlotPath) -> Result<Value, Told> {
+        let Some(folder) = &self.notes else {
+            return verbs::perform(hand, self.task).await;
+        };
+        let write = HandWrite {
+            boot: data::boot_id().map_err(|trouble| trouble.told)?,
+            at: WallClock::of_system(self.bench.clock.clone()).stamp(),
+            operator: std::env::var("LINESIDE_OPERATOR")
+                .ok()
+                .filter(|name| !name.is_empty()),
+            slot: slot.clone(),
+            device: hand.id(),
+            verb: task::words(self.verb).to_owned(),
+            is_undoing: by_hand::undoes(task::operation(self.verb)),
+        };
+        let note = notes::begin(folder, &write).map_err(|error| {
+            let told = Told::of(&error);
+            let message = format!(
+                "{}; nothing was sent, for it could not be noted down",
+                told.message
+            );
+            Told { message, ..told }
+        })?;
+        let answer = verbs::perform(hand, self.task).await;
+        let error = answer.as_ref().err();
+        let outcome = by_hand::outcome_of(error, task::takes_many(self.verb));
+        if let Err(error) = note.end(outcome, error) {
+            let error = Told::of(&error);
+            self.printer.note(&format!(
+                "note: the records will say that it is unclear how this ended: {error}"
+            ));
+        }
         answer
     }
 
@@ -344,6 +345,9 @@ struct Object<'a> {
     version: u32,
     kind: &'static str,
     slot: &'a SlotPath,
+    /// What the fixture calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceId>,
     operation: String,
@@ -362,6 +366,7 @@ fn report(all: &[Done], verb: &Verb, names: &Names, printer: &Printer) -> Exit {
             version: 1,
             kind: "device-answer",
             slot: &done.slot,
+            slot_name: names.of(&done.slot),
             device: done.device,
             operation: operation.clone(),
             answer: done.answer.as_ref().ok(),

@@ -10,35 +10,89 @@ use lineside_protocol::rest::http::limit;
 use lineside_protocol::rest::network::{ChangeInterfaceRequest, Proxy, ProxyAuthentication};
 use lineside_protocol::rest::wifi::{AddNetworkRequest, ConfigState, WifiSecurity};
 use lineside_protocol::rest::{Operation, Secret};
-use lineside_terms::{Effect, Told};
+use lineside_terms::{ComponentId, Effect, ImageId, Told};
 
 use super::super::exit::Exit;
 use super::super::trouble::Trouble;
 use super::args::{
-    AppVerb, CertificateVerb, NetworkVerb, ProxyVerb, ReportVerb, SideloadVerb, StateVerb, Verb, WifiAdd,
-    WifiVerb,
+    AppVerb, CertificateVerb, NetworkVerb, ProxyVerb, ReportVerb, SideloadVerb, StateVerb, Update, Verb,
+    WifiAdd, WifiVerb,
 };
 
-/// A certificate, a proxy or a network that is to be stored.
-pub(super) enum Stored {
-    Network(AddNetworkRequest),
-    Certificate(String, AddCertRequest),
-    Proxy(Proxy),
-    Interface(String, ChangeInterfaceRequest),
+/// What a command line asks for: by hand, or through the one door to a later state.
+pub(super) enum Asked<'a> {
+    Task(Task<'a>),
+    Update(&'a Update),
 }
 
-/// What was read for a verb before any device is asked.
-pub(super) enum Input {
-    Nothing,
-    Package(PackageFile),
-    Stored(Box<Stored>),
+/// What is to be done at a device, with all that it takes: none can be done with what was read for another.
+pub(super) enum Task<'a> {
+    Status,
+    Id,
+    OsVersion,
+    SecurityState,
+    Images {
+        full: bool,
+    },
+    Abi,
+    Capabilities,
+    ManufacturingState,
+    Deploy {
+        package: PackageFile,
+        manual_start: bool,
+    },
+    Delete {
+        component: &'a [ComponentId],
+        everything: bool,
+        except: &'a [ComponentId],
+    },
+    App(&'a AppVerb),
+    Wifi(WifiTask<'a>),
+    Network(NetworkTask<'a>),
+    Certificate(CertificateTask<'a>),
+    SaveLog(&'a Path),
+    SaveReports(&'a Path),
+    ClearReports,
+    Restart,
+}
+
+/// … with Wi-Fi networks.
+pub(super) enum WifiTask<'a> {
+    List,
+    Add(Box<AddNetworkRequest>),
+    Delete(&'a str),
+    Switch(&'a str, ConfigState),
+    Scan,
+    Status,
+    Diagnostics,
+    Reload,
+}
+
+/// … with interfaces and the proxy.
+pub(super) enum NetworkTask<'a> {
+    Status,
+    Interfaces,
+    Change(&'a str, ChangeInterfaceRequest),
+    Firewall,
+    ShowProxy,
+    SetProxy(Box<Proxy>),
+    DeleteProxy,
+}
+
+/// … with certificates.
+pub(super) enum CertificateTask<'a> {
+    Add(&'a str, Box<AddCertRequest>),
+    List,
+    Show(&'a str),
+    Delete(&'a str),
+    Space,
 }
 
 /// An image package that may be sent.
 pub(super) struct PackageFile {
     pub(super) bytes: Vec<u8>,
-    pub(super) component: lineside_terms::ComponentId,
-    pub(super) image: lineside_terms::ImageId,
+    pub(super) component: ComponentId,
+    pub(super) image: ImageId,
     pub(super) name: String,
 }
 
@@ -91,6 +145,35 @@ pub(super) const fn effect(verb: &Verb) -> Effect {
     operation(verb).spec().effect
 }
 
+/// What the records call a verb that writes.
+pub(super) const fn words(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Sideload(SideloadVerb::Deploy { .. }) => "sideload deploy",
+        Verb::Sideload(SideloadVerb::Delete { .. }) => "sideload delete",
+        Verb::App(AppVerb::Start(_)) => "app start",
+        Verb::App(AppVerb::Stop(_)) => "app stop",
+        Verb::App(AppVerb::Debug(_)) => "app debug",
+        Verb::Wifi(WifiVerb::Add(_)) => "wifi add",
+        Verb::Wifi(WifiVerb::Delete(_)) => "wifi delete",
+        Verb::Wifi(WifiVerb::Enable(_)) => "wifi enable",
+        Verb::Wifi(WifiVerb::Disable(_)) => "wifi disable",
+        Verb::Wifi(WifiVerb::Reload) => "wifi reload",
+        Verb::Network(NetworkVerb::Change { .. }) => "network change",
+        Verb::Network(NetworkVerb::Proxy(ProxyVerb::Set { .. })) => "network proxy set",
+        Verb::Network(NetworkVerb::Proxy(ProxyVerb::Delete)) => "network proxy delete",
+        Verb::Certificate(CertificateVerb::Add { .. }) => "certificate add",
+        Verb::Certificate(CertificateVerb::Delete { .. }) => "certificate delete",
+        Verb::ErrorReport(ReportVerb::Clear) => "error-report clear",
+        Verb::Restart => "restart",
+        _ => operation(verb).spec().path,
+    }
+}
+
+/// True when several requests make it up.
+pub(super) const fn takes_many(verb: &Verb) -> bool {
+    matches!(verb, Verb::Sideload(_))
+}
+
 /// The file that an answer goes to: one device, one file.
 pub(super) const fn out(verb: &Verb) -> Option<&PathBuf> {
     match verb {
@@ -100,8 +183,7 @@ pub(super) const fn out(verb: &Verb) -> Option<&PathBuf> {
 }
 
 /// Reads what a verb needs and checks what can be checked here.
-pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
-    let stored = |stored: Stored| Ok(Input::Stored(Box::new(stored)));
+pub(super) fn prepare(verb: &Verb) -> Result<Asked<'_>, Trouble> {
     if let Some(path) = out(verb).filter(|path| path.exists()) {
         return Err(Trouble::usage(
             "station.file-exists",
@@ -109,15 +191,70 @@ pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
             "Name another file: none is overwritten.",
         ));
     }
-    match verb {
-        Verb::Sideload(SideloadVerb::Deploy { package, .. }) => Ok(Input::Package(package_file(package)?)),
-        Verb::Wifi(WifiVerb::Add(add)) => stored(Stored::Network(network(add)?)),
-        Verb::Network(NetworkVerb::Change {
+    Ok(Asked::Task(match verb {
+        Verb::Status => Task::Status,
+        Verb::Id | Verb::Identify { .. } => Task::Id,
+        Verb::OsVersion => Task::OsVersion,
+        Verb::SecurityState => Task::SecurityState,
+        Verb::Images { full } => Task::Images { full: *full },
+        Verb::Abi => Task::Abi,
+        Verb::Capabilities => Task::Capabilities,
+        Verb::ManufacturingState(StateVerb::Show) => Task::ManufacturingState,
+        Verb::ManufacturingState(StateVerb::Update(update)) => return Ok(Asked::Update(update)),
+        Verb::Sideload(SideloadVerb::Deploy {
+            package,
+            manual_start,
+        }) => Task::Deploy {
+            package: package_file(package)?,
+            manual_start: *manual_start,
+        },
+        Verb::Sideload(SideloadVerb::Delete {
+            component,
+            everything,
+            except,
+        }) => Task::Delete {
+            component,
+            everything: *everything,
+            except,
+        },
+        Verb::App(verb) => Task::App(verb),
+        Verb::Wifi(verb) => Task::Wifi(wifi(verb)?),
+        Verb::Network(verb) => Task::Network(on_network(verb)?),
+        Verb::Certificate(verb) => Task::Certificate(certificate(verb)?),
+        Verb::Log { out } => Task::SaveLog(out),
+        Verb::ErrorReport(ReportVerb::Get { out }) => Task::SaveReports(out),
+        Verb::ErrorReport(ReportVerb::Clear) => Task::ClearReports,
+        Verb::Restart => Task::Restart,
+    }))
+}
+
+fn wifi(verb: &WifiVerb) -> Result<WifiTask<'_>, Trouble> {
+    Ok(match verb {
+        WifiVerb::List => WifiTask::List,
+        WifiVerb::Add(add) => WifiTask::Add(Box::new(network(add)?)),
+        WifiVerb::Delete(which) => WifiTask::Delete(&which.network),
+        WifiVerb::Enable(which) => WifiTask::Switch(&which.network, ConfigState::Enabled),
+        WifiVerb::Disable(which) => WifiTask::Switch(&which.network, ConfigState::Disabled),
+        WifiVerb::Scan => WifiTask::Scan,
+        WifiVerb::Status => WifiTask::Status,
+        WifiVerb::Diagnostics => WifiTask::Diagnostics,
+        WifiVerb::Reload => WifiTask::Reload,
+    })
+}
+
+fn on_network(verb: &NetworkVerb) -> Result<NetworkTask<'_>, Trouble> {
+    Ok(match verb {
+        NetworkVerb::Status => NetworkTask::Status,
+        NetworkVerb::Interfaces => NetworkTask::Interfaces,
+        NetworkVerb::Firewall => NetworkTask::Firewall,
+        NetworkVerb::Proxy(ProxyVerb::Show) => NetworkTask::ShowProxy,
+        NetworkVerb::Proxy(ProxyVerb::Delete) => NetworkTask::DeleteProxy,
+        NetworkVerb::Change {
             interface,
             up,
             down,
             hardware_address,
-        }) => {
+        } => {
             if let Some(address) = hardware_address {
                 within("the hardware address", address, limit::MAC_TEXT, limit::MAC_TEXT)?;
             }
@@ -125,16 +262,16 @@ pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
                 interface_up: (*up || *down).then_some(*up),
                 hardware_address: hardware_address.clone(),
             };
-            stored(Stored::Interface(interface.clone(), change))
+            NetworkTask::Change(interface, change)
         }
-        Verb::Network(NetworkVerb::Proxy(ProxyVerb::Set {
+        NetworkVerb::Proxy(ProxyVerb::Set {
             address,
             port,
             username,
             password_from,
             no_proxy,
             disabled,
-        })) => {
+        }) => {
             within("the address of the proxy", address, 1, limit::PROXY_ADDRESS)?;
             let (least, most) = (*limit::PROXY_CREDENTIAL.start(), *limit::PROXY_CREDENTIAL.end());
             if let Some(name) = username {
@@ -147,7 +284,7 @@ pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
             if let Some(password) = &password {
                 within("the password", password.reveal(), least, most)?;
             }
-            stored(Stored::Proxy(Proxy {
+            NetworkTask::SetProxy(Box::new(Proxy {
                 address: Some(address.clone()),
                 enabled: Some(!disabled),
                 port: Some(*port),
@@ -161,13 +298,28 @@ pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
                 no_proxy_addresses: Some(no_proxy.clone()),
             }))
         }
-        Verb::Certificate(CertificateVerb::Add {
+    })
+}
+
+fn certificate(verb: &CertificateVerb) -> Result<CertificateTask<'_>, Trouble> {
+    Ok(match verb {
+        CertificateVerb::List => CertificateTask::List,
+        CertificateVerb::Space => CertificateTask::Space,
+        CertificateVerb::Show { certificate: id } => {
+            certificate_id(id)?;
+            CertificateTask::Show(id)
+        }
+        CertificateVerb::Delete { certificate: id } => {
+            certificate_id(id)?;
+            CertificateTask::Delete(id)
+        }
+        CertificateVerb::Add {
             certificate: id,
             root_ca,
             public,
             key,
             passphrase_from,
-        }) => {
+        } => {
             certificate_id(id)?;
             let public_cert = text(public, "the certificate")?;
             within("the certificate", &public_cert, 1, limit::PUBLIC_CERT)?;
@@ -192,16 +344,9 @@ pub(super) fn prepare(verb: &Verb) -> Result<Input, Trouble> {
                 private_key: key.map(Secret::new),
                 password,
             };
-            stored(Stored::Certificate(id.clone(), request))
+            CertificateTask::Add(id, Box::new(request))
         }
-        Verb::Certificate(
-            CertificateVerb::Show { certificate: id } | CertificateVerb::Delete { certificate: id },
-        ) => {
-            certificate_id(id)?;
-            Ok(Input::Nothing)
-        }
-        _ => Ok(Input::Nothing),
-    }
+    })
 }
 
 fn network(add: &WifiAdd) -> Result<AddNetworkRequest, Trouble> {

@@ -8,50 +8,45 @@ use lineside_protocol::rest::application::Trigger;
 use lineside_protocol::rest::image::AppControlMode;
 use lineside_protocol::rest::network::Proxy;
 use lineside_protocol::rest::wifi::{ChangeNetworkRequest, ChangeWifiInterfaceRequest, ConfigState, Network};
-use lineside_runner::UnitFault;
 use lineside_terms::{Blame, ComponentId, Told};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::args::{
-    AppVerb, CertificateVerb, NetworkVerb, ProxyVerb, ReportVerb, SideloadVerb, Verb, WifiVerb,
-};
-use super::hand::{Hand, explain, told};
-use super::task::{Input, PackageFile, Stored};
+use super::args::AppVerb;
+use super::hand::{Hand, explain, of_hand, told};
+use super::task::{CertificateTask, NetworkTask, PackageFile, Task, WifiTask};
 
-/// Does what the verb says.
-pub(super) async fn perform(hand: &mut Hand, verb: &Verb, input: &Input) -> Result<Value, Told> {
-    match verb {
-        Verb::Status => status(hand).await,
-        Verb::Id | Verb::Identify { .. } => Ok(json!({ "device": hand.id() })),
-        Verb::OsVersion => answer(hand.device()?.os_version().await),
-        Verb::SecurityState => Ok(json!({ "securityState": hand.device()?.security() })),
-        Verb::Images { full } => images(hand, *full).await,
-        Verb::Abi => answer(hand.device()?.abi_versions().await),
-        Verb::Capabilities => capabilities(hand).await,
-        Verb::ManufacturingState(_) => {
+/// Does what the command line asked for.
+pub(super) async fn perform(hand: &mut Hand, task: &Task<'_>) -> Result<Value, Told> {
+    match task {
+        Task::Status => status(hand).await,
+        Task::Id => Ok(json!({ "device": hand.id() })),
+        Task::OsVersion => answer(hand.device()?.os_version().await),
+        Task::SecurityState => Ok(json!({ "securityState": hand.device()?.security() })),
+        Task::Images { full } => images(hand, *full).await,
+        Task::Abi => answer(hand.device()?.abi_versions().await),
+        Task::Capabilities => capabilities(hand).await,
+        Task::ManufacturingState => {
             let state = hand.device()?.manufacturing_state().await.map_err(explain)?;
             Ok(json!({ "manufacturingState": state }))
         }
-        Verb::Sideload(SideloadVerb::Deploy { manual_start, .. }) => match input {
-            Input::Package(package) => deploy(hand, package, *manual_start).await,
-            _ => Ok(Value::Null),
-        },
-        Verb::Sideload(SideloadVerb::Delete {
+        Task::Deploy {
+            package,
+            manual_start,
+        } => deploy(hand, package, *manual_start).await,
+        Task::Delete {
             component,
             everything,
             except,
-        }) => delete(hand, component, *everything, except).await,
-        Verb::App(verb) => app(hand, verb).await,
-        Verb::Wifi(verb) => wifi(hand, verb, input).await,
-        Verb::Network(verb) => network(hand, verb, input).await,
-        Verb::Certificate(verb) => certificate(hand, verb, input).await,
-        Verb::Log { out } => save(out, &hand.device()?.log().await.map_err(explain)?),
-        Verb::ErrorReport(ReportVerb::Get { out }) => {
-            save(out, &hand.device()?.telemetry().await.map_err(explain)?)
-        }
-        Verb::ErrorReport(ReportVerb::Clear) => done(hand.device()?.clear_telemetry().await, "cleared"),
-        Verb::Restart => {
+        } => delete(hand, component, *everything, except).await,
+        Task::App(verb) => app(hand, verb).await,
+        Task::Wifi(task) => wifi(hand, task).await,
+        Task::Network(task) => network(hand, task).await,
+        Task::Certificate(task) => certificate(hand, task).await,
+        Task::SaveLog(out) => save(out, &hand.device()?.log().await.map_err(explain)?),
+        Task::SaveReports(out) => save(out, &hand.device()?.telemetry().await.map_err(explain)?),
+        Task::ClearReports => done(hand.device()?.clear_telemetry().await, "cleared"),
+        Task::Restart => {
             hand.device()?.restart().await.map_err(explain)?;
             hand.back().await?;
             answer(hand.device()?.status().await)
@@ -85,7 +80,7 @@ async fn status(hand: &mut Hand) -> Result<Value, Told> {
 }
 
 async fn images(hand: &mut Hand, is_full: bool) -> Result<Value, Told> {
-    let images = hand.images().await?;
+    let images = hand.images().await.map_err(of_hand)?;
     let listed = images
         .components
         .iter()
@@ -116,18 +111,9 @@ async fn deploy(hand: &mut Hand, package: &PackageFile, manual_start: bool) -> R
     } else {
         AppControlMode::Auto
     };
-    let device = hand.device()?;
-    device
-        .stage(package.bytes.clone().into(), None)
-        .await
-        .map_err(explain)?;
-    let is_restarting = device.install(mode).await.map_err(explain)?.is_restarting;
-    if is_restarting {
-        hand.back().await?;
-    }
-    if !hand.images().await?.holds(package.component, package.image) {
-        return Err(Told::of(&UnitFault::NotInstalled));
-    }
+    let bytes = package.bytes.clone().into();
+    let deployed = hand.deploy(bytes, (package.component, package.image), mode).await;
+    let is_restarting = deployed.map_err(of_hand)?;
     Ok(json!({
         "installed": package.name,
         "component": package.component,
@@ -143,7 +129,7 @@ async fn delete(
     is_everything: bool,
     except: &[ComponentId],
 ) -> Result<Value, Told> {
-    let images = hand.images().await?;
+    let images = hand.images().await.map_err(of_hand)?;
     let customers = images
         .components
         .iter()
@@ -159,7 +145,7 @@ async fn delete(
     let mut deleted = Vec::new();
     for component in wanted {
         let was_there = images.has(component);
-        let is_restarting = was_there && hand.delete(component).await?;
+        let is_restarting = was_there && hand.delete(component).await.map_err(of_hand)?;
         deleted.push(json!({ "component": component, "wasThere": was_there, "restarted": is_restarting }));
     }
     Ok(json!({ "deleted": deleted }))
@@ -170,7 +156,7 @@ async fn app(hand: &mut Hand, verb: &AppVerb) -> Result<Value, Told> {
         AppVerb::Memory => return answer(hand.device()?.memory().await),
         AppVerb::Status(which) | AppVerb::Quota(which) => {
             let mut applications = Vec::new();
-            for component in hand.applications(which.component).await? {
+            for component in hand.applications(which.component).await.map_err(of_hand)? {
                 let device = hand.device()?;
                 let mut told = if matches!(verb, AppVerb::Status(_)) {
                     answer(device.app_status(component).await)?
@@ -186,39 +172,32 @@ async fn app(hand: &mut Hand, verb: &AppVerb) -> Result<Value, Told> {
         AppVerb::Stop(which) => (which, Trigger::Stop),
         AppVerb::Debug(which) => (which, Trigger::StartDebug),
     };
-    let component = hand.application(which.component).await?;
+    let component = hand.application(which.component).await.map_err(of_hand)?;
     let mut told = answer(hand.device()?.control_app(component, trigger).await)?;
     told["component"] = json!(component);
     Ok(told)
 }
 
-async fn wifi(hand: &mut Hand, verb: &WifiVerb, input: &Input) -> Result<Value, Told> {
-    match verb {
-        WifiVerb::List => answer(hand.device()?.wifi_networks().await),
-        WifiVerb::Scan => answer(hand.device()?.wifi_scan().await),
-        WifiVerb::Status => answer(hand.device()?.wifi_interface().await),
-        WifiVerb::Diagnostics => answer(hand.device()?.wifi_diagnostics().await),
-        WifiVerb::Add(_) => match input {
-            Input::Stored(stored) => match &**stored {
-                Stored::Network(network) => answer(hand.device()?.wifi_add(network).await),
-                _ => Ok(Value::Null),
-            },
-            _ => Ok(Value::Null),
-        },
-        WifiVerb::Reload => {
+async fn wifi(hand: &mut Hand, task: &WifiTask<'_>) -> Result<Value, Told> {
+    match task {
+        WifiTask::List => answer(hand.device()?.wifi_networks().await),
+        WifiTask::Scan => answer(hand.device()?.wifi_scan().await),
+        WifiTask::Status => answer(hand.device()?.wifi_interface().await),
+        WifiTask::Diagnostics => answer(hand.device()?.wifi_diagnostics().await),
+        WifiTask::Add(network) => answer(hand.device()?.wifi_add(network).await),
+        WifiTask::Reload => {
             let change = ChangeWifiInterfaceRequest {
                 reload_config: Some(true),
                 enable_power_savings: None,
             };
             done(hand.device()?.change_wifi_interface(&change).await, "reloaded")
         }
-        WifiVerb::Delete(which) => {
-            let network = network_called(hand, &which.network).await?;
+        WifiTask::Delete(which) => {
+            let network = network_called(hand, which).await?;
             hand.device()?.wifi_delete(network.id).await.map_err(explain)?;
             Ok(json!({ "done": "deleted", "id": network.id, "ssid": network.ssid }))
         }
-        WifiVerb::Enable(which) => switch(hand, &which.network, ConfigState::Enabled).await,
-        WifiVerb::Disable(which) => switch(hand, &which.network, ConfigState::Disabled).await,
+        WifiTask::Switch(which, state) => switch(hand, which, *state).await,
     }
 }
 
@@ -257,11 +236,11 @@ async fn network_called(hand: &mut Hand, which: &str) -> Result<Network, Told> {
     }
 }
 
-async fn network(hand: &mut Hand, verb: &NetworkVerb, input: &Input) -> Result<Value, Told> {
-    match verb {
-        NetworkVerb::Status => answer(hand.device()?.net_status().await),
-        NetworkVerb::Interfaces => answer(hand.device()?.net_interfaces().await),
-        NetworkVerb::Firewall => {
+async fn network(hand: &mut Hand, task: &NetworkTask<'_>) -> Result<Value, Told> {
+    match task {
+        NetworkTask::Status => answer(hand.device()?.net_status().await),
+        NetworkTask::Interfaces => answer(hand.device()?.net_interfaces().await),
+        NetworkTask::Firewall => {
             let sets = hand.device()?.firewall().await.map_err(explain)?.rulesets;
             let mut rules = Vec::new();
             for set in sets {
@@ -273,7 +252,7 @@ async fn network(hand: &mut Hand, verb: &NetworkVerb, input: &Input) -> Result<V
             }
             Ok(json!({ "rules": rules }))
         }
-        NetworkVerb::Proxy(ProxyVerb::Show) => {
+        NetworkTask::ShowProxy => {
             let proxy = hand.device()?.proxy().await.map_err(explain)?;
             let is_configured = !proxy.is_none();
             // No device tells it; if one did, nobody should see it.
@@ -285,41 +264,27 @@ async fn network(hand: &mut Hand, verb: &NetworkVerb, input: &Input) -> Result<V
             told["isConfigured"] = json!(is_configured);
             Ok(told)
         }
-        NetworkVerb::Proxy(ProxyVerb::Delete) => done(hand.device()?.delete_proxy().await, "deleted"),
-        NetworkVerb::Proxy(ProxyVerb::Set { .. }) | NetworkVerb::Change { .. } => match input {
-            Input::Stored(stored) => match &**stored {
-                Stored::Proxy(proxy) => done(hand.device()?.set_proxy(proxy).await, "set"),
-                Stored::Interface(name, change) => {
-                    let device = hand.device()?;
-                    device.change_net_interface(name, change).await.map_err(explain)?;
-                    answer(device.net_interface(name).await)
-                }
-                _ => Ok(Value::Null),
-            },
-            _ => Ok(Value::Null),
-        },
+        NetworkTask::DeleteProxy => done(hand.device()?.delete_proxy().await, "deleted"),
+        NetworkTask::SetProxy(proxy) => done(hand.device()?.set_proxy(proxy).await, "set"),
+        NetworkTask::Change(name, change) => {
+            let device = hand.device()?;
+            device.change_net_interface(name, change).await.map_err(explain)?;
+            answer(device.net_interface(name).await)
+        }
     }
 }
 
-async fn certificate(hand: &mut Hand, verb: &CertificateVerb, input: &Input) -> Result<Value, Told> {
-    match verb {
-        CertificateVerb::List => answer(hand.device()?.certificates().await),
-        CertificateVerb::Space => answer(hand.device()?.certificate_space().await),
-        CertificateVerb::Show { certificate: id } => answer(hand.device()?.certificate(id).await),
-        CertificateVerb::Delete { certificate: id } => {
-            done(hand.device()?.delete_certificate(id).await, "deleted")
+async fn certificate(hand: &mut Hand, task: &CertificateTask<'_>) -> Result<Value, Told> {
+    match task {
+        CertificateTask::List => answer(hand.device()?.certificates().await),
+        CertificateTask::Space => answer(hand.device()?.certificate_space().await),
+        CertificateTask::Show(id) => answer(hand.device()?.certificate(id).await),
+        CertificateTask::Delete(id) => done(hand.device()?.delete_certificate(id).await, "deleted"),
+        CertificateTask::Add(id, request) => {
+            let device = hand.device()?;
+            device.add_certificate(id, request).await.map_err(explain)?;
+            answer(device.certificate(id).await)
         }
-        CertificateVerb::Add { .. } => match input {
-            Input::Stored(stored) => match &**stored {
-                Stored::Certificate(id, request) => {
-                    let device = hand.device()?;
-                    device.add_certificate(id, request).await.map_err(explain)?;
-                    answer(device.certificate(id).await)
-                }
-                _ => Ok(Value::Null),
-            },
-            _ => Ok(Value::Null),
-        },
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) struct CheckCertificateArgs {
 }
 
 pub(crate) fn certificate(folder: &Path, args: &CertificateArgs, printer: &Printer) -> Result<Exit, Trouble> {
-    let run = finished_run(&open_view(folder)?, &args.device)?;
+    let view = open_view(folder)?;
+    let run = finished_run(&view, &args.device)?;
     let store = Store::of(folder);
     let no_certificate = |why: &str| {
         Trouble::usage(
@@ -64,11 +65,25 @@ pub(crate) fn certificate(folder: &Path, args: &CertificateArgs, printer: &Print
             "Only a unit that passed and is recorded gets one; `lineside records show` tells how it is.",
         )
     };
+    if lineside_records::hand::undone(folder)?.contains(&run.summary.device) {
+        return Err(no_certificate(
+            "something was written to its device by hand, and another process has the records just now",
+        ));
+    }
     let checkpoint = store
         .checkpoint(None, printer)?
         .ok_or_else(|| no_certificate("there are no records"))?;
-    let certificate = Certificate::of(&run, Timestamp::now().to_string(), &checkpoint)
-        .ok_or_else(|| no_certificate("its latest run did not pass"))?;
+    let bundle = view.bundle_of(&run.summary.run)?;
+    let certificate =
+        Certificate::of(&run, bundle, Timestamp::now().to_string(), &checkpoint).ok_or_else(|| match &run
+            .summary
+            .undone
+        {
+            Some(at) => no_certificate(&format!(
+                "its software or settings were changed at {at}, and no run has passed since"
+            )),
+            None => no_certificate("its latest run did not pass"),
+        })?;
     let key = store.key(printer)?;
     let sealed = seal(&certificate.to_text(), &key)
         .map_err(|error| Trouble::station("station.key-file", "the station's key did not sign", &error))?;
@@ -112,8 +127,13 @@ fn finished_run(view: &View, name: &str) -> Result<RunRecord, Trouble> {
         [] => return Err(none("no device is recorded as")),
         _ => return Err(none("several devices are recorded as")),
     };
-    let run = match device.complete_run {
-        Some(run) => run,
+    // What was undone since says nothing about the unit: then its latest run does.
+    let finished = match device.complete_run {
+        Some(run) => Some(view.run(&run)?).filter(|run| run.summary.undone.is_none()),
+        None => None,
+    };
+    let run = match finished {
+        Some(run) => return Ok(run),
         None => {
             let filter = lineside_records::RunFilter {
                 device: Some(device.device.to_string()),
@@ -157,6 +177,9 @@ pub(crate) fn check_certificate(args: &CheckCertificateArgs, printer: &Printer) 
         "product  {}",
         certificate.product.as_deref().unwrap_or("-")
     ));
+    if let Some(bundle) = certificate.bundle {
+        printer.result(&format!("bundle   {bundle}"));
+    }
     printer.result(&format!(
         "outcome  {}, {}",
         certificate.outcome, certificate.ended

@@ -82,6 +82,7 @@ pub(crate) fn checkpoint(folder: &Path, args: &CheckpointArgs, printer: &Printer
     let mut places = Vec::new();
     if let Some(share) = &args.to {
         let file = share.join(format!("{}.checkpoints.txt", checkpoint.station));
+        store.check_place(&file, &checkpoint)?;
         append_line(&file, &checkpoint.to_string())?;
         places.push(file.display().to_string());
     }

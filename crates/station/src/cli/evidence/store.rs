@@ -9,8 +9,10 @@ use lineside_image::SigningKey;
 use lineside_records::{
     Checkpoint, Head, RealDisk, SealKey, Sealer, Signature, parse_checkpoints, point_at, tip,
 };
+use lineside_terms::Blame;
 
 use crate::cli::data;
+use crate::cli::exit::Exit;
 use crate::cli::output::Printer;
 use crate::cli::trouble::Trouble;
 
@@ -122,6 +124,33 @@ impl Store {
             .map_err(|error| cannot_write(&self.folder, &error))?;
         append_line(&self.checkpoint_file(), &checkpoint.to_string())?;
         Ok(Some(checkpoint))
+    }
+
+    /// Checkpoints of two histories must not lie in one place: nobody could say later which of them was the station's.
+    pub(crate) fn check_place(&self, file: &Path, ours: &Checkpoint) -> Result<(), Trouble> {
+        let disk = RealDisk::read_only(&data::journal_folder(&self.data))?;
+        for there in parse_checkpoints(&read_if_any(file)?, true)? {
+            let is_ours = match there.point.sequence > ours.point.sequence {
+                true => false,
+                false => point_at(&disk, there.point.sequence)? == Some(there.point),
+            };
+            if there.station != ours.station || !is_ours {
+                return Err(Trouble::new(
+                    Exit::Refused,
+                    Blame::Station,
+                    "evidence.two-stations",
+                    &format!(
+                        "{} holds a checkpoint of event {} that is not of this journal: another station has the name {}",
+                        file.display(),
+                        there.point.sequence,
+                        ours.station
+                    ),
+                    "Give each station a name of its own with --station. If this station's records were lost or restored, \
+                     keep that file as it is, it says what is missing, and bring checkpoints to another folder.",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Notes where the journal is fixed outside, up to an event.

@@ -1,16 +1,20 @@
 //! `lineside records verify`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use lineside_flow::Body;
 use lineside_records::{Checkpoint, DamageKind, RealDisk, SealError, parse_checkpoints, tip, verify_through};
-use lineside_terms::Explain as _;
+use lineside_runner::snapshot::{self, Checked};
+use lineside_terms::{Blame, Explain as _};
 use serde::Serialize;
 
 use super::{Store, key_of, store};
 use crate::cli::data;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Printer, Tone};
+use crate::cli::records;
 use crate::cli::trouble::Trouble;
 
 /// Arguments of `records verify`.
@@ -54,6 +58,9 @@ struct Verified {
     damage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     torn: Option<String>,
+    /// Up to which event there is a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<u64>,
 }
 
 pub(crate) fn verify(folder: &Path, args: &VerifyArgs, printer: &Printer) -> Result<Exit, Trouble> {
@@ -93,6 +100,7 @@ pub(crate) fn verify(folder: &Path, args: &VerifyArgs, printer: &Printer) -> Res
             None => printer.note(&format!("note: {told}")),
         }
     }
+    let (later, anchors) = after_a_backup(folder, &store, anchors)?;
     let points: Vec<_> = own
         .iter()
         .chain(&anchors)
@@ -109,6 +117,18 @@ pub(crate) fn verify(folder: &Path, args: &VerifyArgs, printer: &Printer) -> Res
             _ => "",
         };
         wrong.push(format!("{damage}{by}"));
+    }
+    let kept = match found.damage {
+        None => snapshot_of(folder)?,
+        // There is nothing sound to compare it with.
+        Some(_) => Checked::None,
+    };
+    if let Checked::Differs(at) = kept {
+        wrong.push(format!(
+            "{} is not what the events up to {at} come to, though its seal fits: somebody changed it; delete it, and it is \
+             made anew",
+            snapshot::FILE
+        ));
     }
     let to = |checkpoints: &[Checkpoint]| {
         checkpoints
@@ -132,6 +152,10 @@ pub(crate) fn verify(folder: &Path, args: &VerifyArgs, printer: &Printer) -> Res
         anchored_to: to(&anchors),
         damage: (!wrong.is_empty()).then(|| wrong.join("; ")),
         torn: torn.clone(),
+        snapshot: match kept {
+            Checked::Agrees(at) | Checked::Differs(at) => Some(at),
+            Checked::None => None,
+        },
     });
     if let Some(torn) = torn {
         printer.result(&format!("note: {torn}; nothing of it had been acknowledged"));
@@ -158,7 +182,75 @@ pub(crate) fn verify(folder: &Path, args: &VerifyArgs, printer: &Printer) -> Res
         0 => printer.result("no anchor was given: that the whole history was written anew would not be seen"),
         last => printer.result(&format!("anchored outside: up to event {last}")),
     }
-    Ok(Exit::Good)
+    if let Checked::Agrees(at) = kept {
+        printer.result(&format!("the snapshot is what the events up to {at} come to"));
+    }
+    match later {
+        Some(later) => Err(later.into()),
+        None => Ok(Exit::Good),
+    }
+}
+
+/// Anchors of before this station was restored that are newer than the backup: they can neither hold nor be broken.
+struct Later {
+    /// The last event that was in the backup.
+    restored: u64,
+    /// The last that the anchors know of.
+    anchored: u64,
+}
+
+impl From<Later> for Trouble {
+    fn from(later: Later) -> Self {
+        let Later { restored, anchored } = later;
+        Self::new(
+            Exit::NotGood,
+            Blame::Station,
+            "evidence.anchor-after-backup",
+            &format!(
+                "the anchor knows of events up to {anchored}, and these records were restored from a backup that ends with \
+                 event {restored}"
+            ),
+            "Nothing was changed, but what happened after the backup is not here: look for a newer backup or the old data \
+             folder, and keep the anchor with it. Devices say themselves what was done to them.",
+        )
+    }
+}
+
+/// Takes out the anchors of before a restore that lie behind its backup. They are known by a key that the backup
+/// brought with it; what no backup brought is judged by the chain, as any other.
+fn after_a_backup(
+    folder: &Path,
+    store: &Store,
+    anchors: Vec<Checkpoint>,
+) -> Result<(Option<Later>, Vec<Checkpoint>), Trouble> {
+    let now = store.public_key();
+    let brought = parse_checkpoints(&store::read_if_any(&store.others_file())?, true).unwrap_or_default();
+    let is_former = |anchor: &&Checkpoint| {
+        let is_its = |one: &Checkpoint| (&one.station, one.key) == (&anchor.station, anchor.key);
+        now.is_some_and(|now| now != anchor.key) && brought.iter().any(is_its)
+    };
+    if !anchors.iter().any(|anchor| is_former(&anchor)) {
+        return Ok((None, anchors));
+    }
+    // A history that cannot be read is told of elsewhere, and excuses nothing.
+    let restores = restores(folder).unwrap_or_default();
+    let mut later: Option<Later> = None;
+    let mut judged = Vec::new();
+    for anchor in anchors {
+        let signed = anchor.at.as_millisecond();
+        let restore = restores.iter().find(|(at, _)| *at >= signed);
+        match restore.filter(|(_, end)| is_former(&&anchor) && anchor.point.sequence > *end) {
+            Some((_, end)) => {
+                let known = later.map_or(0, |later| later.anchored);
+                later = Some(Later {
+                    restored: *end,
+                    anchored: known.max(anchor.point.sequence),
+                });
+            }
+            None => judged.push(anchor),
+        }
+    }
+    Ok((later, judged))
 }
 
 /// The checkpoints in a file that are of this journal.
@@ -183,4 +275,25 @@ fn anchors(file: &Path, disk: &RealDisk) -> Result<Vec<Checkpoint>, Trouble> {
         ));
     }
     Ok(ours)
+}
+
+/// What is kept beside the journal, for the next start.
+fn snapshot_of(folder: &Path) -> Result<Checked, Trouble> {
+    let disk = RealDisk::read_only(&data::journal_folder(folder))?;
+    match tip(&disk)? {
+        Some((station, _)) => Ok(snapshot::check(folder, &station, Arc::new(disk))?),
+        None => Ok(Checked::None),
+    }
+}
+
+/// When each restore was, and the end of what it brought back.
+fn restores(folder: &Path) -> Result<Vec<(i64, u64)>, Trouble> {
+    let mut restores = Vec::new();
+    for event in records::history(folder)? {
+        let event = event?;
+        if let Body::Restored { sequence, .. } = event.body {
+            restores.push((event.at.wall_ms, sequence));
+        }
+    }
+    Ok(restores)
 }

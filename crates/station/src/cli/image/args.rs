@@ -117,6 +117,10 @@ pub(crate) struct PackArgs {
     /// The application runtime (target API set) that it was built for
     #[arg(long, value_name = "N", default_value_t = 12)]
     pub(crate) runtime: u32,
+    /// The definition of the board, by which $NAMES in the manifest become values: a file, or the folder of it and of those
+    /// that it imports; may be repeated
+    #[arg(long, value_name = "PATH", conflicts_with = "board_config")]
+    pub(crate) hardware: Vec<PathBuf>,
     /// A further file of the application that can be run, by its path in the image
     #[arg(long, short = 'x', value_name = "PATH")]
     pub(crate) executable: Vec<String>,

@@ -11,8 +11,8 @@
 //! key = "846d…"
 //!
 //! [by-hand]
-//! manufacturing-state = "ready-check"   # or "refuse", the default
-//! profile = "lock.toml"                 # the plan that then goes through it, beside this file
+//! manufacturing-state = "ready-check"   # or "vendor": without one; or "refuse", the default
+//! profile = "lock.toml"                 # with "ready-check": the plan that it goes through, beside this file
 //!
 //! [slots]
 //! unknown = "refuse"                    # boards in sockets without a name are not taken; or "take", the default
@@ -24,11 +24,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lineside_records::{SealError, SealKey};
-use lineside_terms::Blame;
+use lineside_terms::{Blame, Explain};
 use serde::Deserialize;
-
-use super::exit::Exit;
-use super::trouble::Trouble;
 
 /// The name of the file.
 const FILE: &str = "station.toml";
@@ -82,32 +79,45 @@ struct ApproverText {
     id: String,
     roles: BTreeSet<String>,
     key: String,
+    /// Stands in credentials of those who have a pass-phrase; it counts where they sign.
+    #[serde(default, rename = "salt")]
+    _salt: Option<String>,
 }
 
 /// Somebody who may approve.
 #[derive(Debug)]
-pub(super) struct Approver {
-    pub(super) id: String,
-    pub(super) roles: BTreeSet<String>,
-    pub(super) key: SealKey,
+pub struct Approver {
+    /// Who it is.
+    pub id: String,
+    /// In which roles.
+    pub roles: BTreeSet<String>,
+    /// What he signs with.
+    pub key: SealKey,
 }
 
 /// A provisioned station.
 #[derive(Debug)]
-pub(super) struct Provisioned {
+pub struct Provisioned {
     path: PathBuf,
     /// Who signs bundles.
-    pub(super) bundle_keys: Vec<SealKey>,
+    pub bundle_keys: Vec<SealKey>,
     /// Who may approve irreversible steps.
-    pub(super) approvers: Vec<Approver>,
+    pub approvers: Vec<Approver>,
     by_hand: ByHand,
     slots: Slots,
 }
 
 /// What the administrator wrote; `None` when the station is not provisioned.
-pub(super) fn provisioned() -> Result<Option<Provisioned>, Trouble> {
+///
+/// # Errors
+/// When the file is there and cannot be read, or is wrong.
+pub fn provisioned() -> Result<Option<Provisioned>, PolicyError> {
     let of_system = lineside_link::station_file();
-    if of_system.exists() {
+    // A file that cannot be seen is not one that is not there.
+    if of_system
+        .try_exists()
+        .map_err(|error| refused(&of_system, &error))?
+    {
         return provisioned_by(&of_system).map(Some);
     }
     std::env::var_os(OTHER_FILE)
@@ -115,22 +125,11 @@ pub(super) fn provisioned() -> Result<Option<Provisioned>, Trouble> {
         .transpose()
 }
 
-fn provisioned_by(path: &Path) -> Result<Provisioned, Trouble> {
+fn provisioned_by(path: &Path) -> Result<Provisioned, PolicyError> {
     let text = fs::read_to_string(path).map_err(|error| refused(path, &error))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let found: Administered =
         toml::from_str(text).map_err(|error| refused(path, &error.to_string().trim_end()))?;
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = found
-        .approvers
-        .iter()
-        .find(|approver| !seen.insert(approver.key.trim()))
-    {
-        return Err(refused(
-            path,
-            &format!("approvers: the key of {} stands there twice", twice.id),
-        ));
-    }
     let approvers = found.approvers.into_iter().map(|approver| {
         Ok::<_, SealError>(Approver {
             key: SealKey::from_text(&approver.key)?,
@@ -138,28 +137,56 @@ fn provisioned_by(path: &Path) -> Result<Provisioned, Trouble> {
             roles: approver.roles,
         })
     });
+    let approvers: Vec<_> = approvers
+        .collect::<Result<_, _>>()
+        .map_err(|error| refused(path, &format!("approvers: {error}")))?;
+    // The keys, however they are written: one person with two ids would be two people.
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = approvers.iter().find(|approver| !seen.insert(approver.key)) {
+        return Err(refused(
+            path,
+            &format!("approvers: the key of {} stands there twice", twice.id),
+        ));
+    }
     let keys = found.bundle_keys.iter().map(|text| SealKey::from_text(text));
     Ok(Provisioned {
         path: path.to_owned(),
         bundle_keys: keys
             .collect::<Result<_, _>>()
             .map_err(|error| refused(path, &format!("bundle-keys: {error}")))?,
-        approvers: approvers
-            .collect::<Result<_, _>>()
-            .map_err(|error| refused(path, &format!("approvers: {error}")))?,
+        approvers,
         by_hand: found.by_hand,
         slots: found.slots,
     })
 }
 
-fn refused(path: &Path, cause: &dyn std::fmt::Display) -> Trouble {
-    Trouble::new(
-        Exit::Station,
-        Blame::Station,
-        "station.policy",
-        &format!("{}: {cause}", path.display()),
-        "Correct the file: a policy that cannot be read allows nothing.",
-    )
+/// A policy that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {cause}", path.display())]
+pub struct PolicyError {
+    path: PathBuf,
+    cause: String,
+}
+
+impl Explain for PolicyError {
+    fn code(&self) -> &'static str {
+        "station.policy"
+    }
+
+    fn help(&self) -> String {
+        "Correct the file: a policy that cannot be read allows nothing.".to_owned()
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Station
+    }
+}
+
+fn refused(path: &Path, cause: &dyn std::fmt::Display) -> PolicyError {
+    PolicyError {
+        path: path.to_owned(),
+        cause: cause.to_string(),
+    }
 }
 
 /// What may be done by hand.
@@ -177,31 +204,38 @@ enum Word {
     #[default]
     Refuse,
     ReadyCheck,
+    Vendor,
 }
 
 /// Whether a device may be brought to another manufacturing state by hand (design 6).
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum StateChange {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateChange {
+    /// It may not.
     Refuse,
     /// Only through this plan, which proves the device first.
     ReadyCheck(PathBuf),
+    /// As the vendor's tool does it: without a ready check.
+    Vendor,
 }
 
 /// Reads what the station with this data folder allows.
-pub(super) fn state_change(data: &Path) -> Result<StateChange, Trouble> {
+///
+/// # Errors
+/// When the policy cannot be read, or is wrong.
+pub fn state_change(data: &Path) -> Result<StateChange, PolicyError> {
     match provisioned()? {
         Some(station) => allowed(&station.path, station.by_hand),
         None => state_change_of(data),
     }
 }
 
-fn state_change_of(data: &Path) -> Result<StateChange, Trouble> {
+fn state_change_of(data: &Path) -> Result<StateChange, PolicyError> {
     let path = data.join(FILE);
     let station = read(&path)?;
     allowed(&path, station.by_hand)
 }
 
-fn read(path: &Path) -> Result<Station, Trouble> {
+fn read(path: &Path) -> Result<Station, PolicyError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Station::default()),
@@ -212,18 +246,23 @@ fn read(path: &Path) -> Result<Station, Trouble> {
 }
 
 /// A plan lies beside the file that names it.
-fn allowed(path: &Path, by_hand: ByHand) -> Result<StateChange, Trouble> {
+fn allowed(path: &Path, by_hand: ByHand) -> Result<StateChange, PolicyError> {
     match (by_hand.manufacturing_state, by_hand.profile) {
         (Word::Refuse, _) => Ok(StateChange::Refuse),
         (Word::ReadyCheck, Some(profile)) => {
             Ok(StateChange::ReadyCheck(path.with_file_name("").join(profile)))
         }
+        (Word::Vendor, None) => Ok(StateChange::Vendor),
+        (Word::Vendor, Some(_)) => Err(refused(path, &"`vendor` goes through no `profile`")),
         (Word::ReadyCheck, None) => Err(refused(path, &"`ready-check` needs a `profile`")),
     }
 }
 
 /// True when boards in sockets without a name are not taken.
-pub(super) fn refuses_unknown_slots(data: &Path) -> Result<bool, Trouble> {
+///
+/// # Errors
+/// When the policy cannot be read, or is wrong.
+pub fn refuses_unknown_slots(data: &Path) -> Result<bool, PolicyError> {
     let slots = match provisioned()? {
         Some(station) => station.slots,
         None => read(&data.join(FILE))?.slots,
@@ -248,7 +287,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let read = |text: &str| {
             fs::write(folder.path().join(FILE), text).unwrap();
-            state_change_of(folder.path()).map_err(|trouble| trouble.told.code)
+            state_change_of(folder.path()).map_err(|error| error.code())
         };
         assert_eq!(
             state_change_of(&folder.path().join("none")).ok(),
@@ -261,15 +300,18 @@ mod tests {
             read(good),
             Ok(StateChange::ReadyCheck(folder.path().join("p.toml")))
         );
+        let vendors = "[by-hand]\nmanufacturing-state = \"vendor\"";
+        assert_eq!(read(vendors), Ok(StateChange::Vendor));
         for bad in [
             "[by-hand]\nmanufacturing-state = \"ready-check\"",
-            "[by-hand]\nmanufacturing-state = \"vendor\"",
+            "[by-hand]\nmanufacturing-state = \"vendor\"\nprofile = \"p.toml\"",
+            "[by-hand]\nmanufacturing-state = \"Vendor\"",
             "[by-hand]\nmanufacturing-stage = \"refuse\"",
             "[byhand]",
             "[slots]\nunknown = \"perhaps\"",
             "=",
         ] {
-            assert_eq!(read(bad), Err("station.policy".to_owned()), "{bad}");
+            assert_eq!(read(bad), Err("station.policy"), "{bad}");
         }
     }
 
@@ -279,7 +321,7 @@ mod tests {
         let path = folder.path().join("administered.toml");
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
-            provisioned_by(&path).map_err(|trouble| trouble.told.code)
+            provisioned_by(&path).map_err(|error| error.code())
         };
         let key = "1e".repeat(64);
         let station = read(&format!(
@@ -292,6 +334,19 @@ mod tests {
             Some(StateChange::ReadyCheck(folder.path().join("p")))
         );
         assert!(read("bundle-keys = []").unwrap().bundle_keys.is_empty());
+        // One key is one person, in whatever form it is written.
+        let two = |first: &str, second: &str| {
+            let one = |id: &str, key: &str| {
+                format!("[[approvers]]\nid = '{id}'\nroles = ['quality']\nkey = '{key}'\n")
+            };
+            read(&format!(
+                "bundle-keys = []\n{}{}",
+                one("qa-1", first),
+                one("qa-2", second)
+            ))
+        };
+        assert!(two(&key, &"2f".repeat(64)).is_ok());
+        assert_eq!(two(&key, &key.to_uppercase()).unwrap_err(), "station.policy");
         for bad in ["", "bundle-keys = ['zz']", "bundle-keys = []\nmore = 1"] {
             assert_eq!(read(bad).unwrap_err(), "station.policy", "{bad}");
         }

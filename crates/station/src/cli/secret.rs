@@ -1,13 +1,15 @@
 //! Secrets come from a file, the environment or standard input, never from the command line, where everybody on this
 //! computer could read them.
 
+use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::error::{ContextKind, ContextValue};
 use lineside_protocol::rest::Secret;
 
-use super::super::trouble::Trouble;
+use super::trouble::Trouble;
 
 /// Longer than any secret that a device takes.
 const LONGEST: u64 = 64 * 1024;
@@ -20,22 +22,50 @@ pub(crate) enum SecretFrom {
     Input,
 }
 
+/// What was given names no place where a secret is. It may be the secret itself: nobody repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoPlace {
+    /// The terminal would be a place, too.
+    pub(crate) or_tty: bool,
+}
+
+impl fmt::Display for NoPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tty = if self.or_tty { "`tty`, " } else { "" };
+        write!(
+            f,
+            "say where it is: {tty}`file:PATH`, `env:NAME`, or `-` for standard input"
+        )
+    }
+}
+
+impl std::error::Error for NoPlace {}
+
+/// What the parser of the command line says about an argument, without what was typed when that may be a secret.
+pub(crate) fn without_secret(mut error: clap::Error) -> clap::Error {
+    let is_secret = std::error::Error::source(&error).is_some_and(|source| source.is::<NoPlace>());
+    if is_secret {
+        let unsaid = ContextValue::String("(not repeated)".into());
+        error.insert(ContextKind::InvalidValue, unsaid);
+    }
+    error
+}
+
 impl FromStr for SecretFrom {
-    type Err = &'static str;
+    type Err = NoPlace;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             _ if text == "-" => Ok(Self::Input),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.to_owned())),
-            // What was typed may be the secret itself: it is not repeated.
-            _ => Err("say where it is: `file:PATH`, `env:NAME`, or `-` for standard input"),
+            _ => Err(NoPlace { or_tty: false }),
         }
     }
 }
 
 impl SecretFrom {
     /// Fetches it, without the line end that editors leave.
-    pub(super) fn fetch(&self, what: &str) -> Result<Secret, Trouble> {
+    pub(crate) fn fetch(&self, what: &str) -> Result<Secret, Trouble> {
         let refused = |cause: &str| {
             Trouble::usage(
                 "station.secret",
@@ -70,7 +100,7 @@ mod tests {
         assert_eq!("env:A".parse(), Ok(SecretFrom::Environment("A".into())));
         assert_eq!("file:a:b".parse(), Ok(SecretFrom::File("a:b".into())));
         for bad in ["planted-secret", "file:", "env:", "", "planted:secret"] {
-            let error = bad.parse::<SecretFrom>().unwrap_err();
+            let error = bad.parse::<SecretFrom>().unwrap_err().to_string();
             assert!(!error.contains("planted"), "{error}");
         }
     }
