@@ -4,10 +4,12 @@ use std::path::Path;
 use std::rc::Rc;
 
 use lineside_device::TrustAnchor;
+use lineside_image::TrustList;
 use lineside_link::remote::RemoteBench;
 use lineside_link::usb::{Places, UsbBench};
 use lineside_link::{Bench, Clock};
-use lineside_simulator::{World, WorldConfig};
+use lineside_runner::Supplies;
+use lineside_simulator::{Pace, Seed, Supplies as Simulated, World, WorldConfig};
 use lineside_terms::ManufacturingState;
 
 use crate::station::Station;
@@ -16,11 +18,16 @@ use crate::trouble::Failure;
 /// The certificate that clients of a simulated bench pin.
 const CA_FILE: &str = "ca.pem";
 
+/// What the folder of a simulated bench says of it.
+const ABOUT_FILE: &str = "simulated.json";
+
 /// A bench that is open, with whom to trust on it.
 pub(crate) struct OpenBench {
     pub(crate) bench: Rc<dyn Bench>,
     pub(crate) clock: Clock,
     pub(crate) anchor: TrustAnchor,
+    /// By which the keys of a simulated bench were made. Most commands never need those.
+    seed: Option<u64>,
     /// Made for this process: nothing of it is worth keeping.
     pub(crate) is_anew: bool,
 }
@@ -35,6 +42,7 @@ pub(crate) async fn open(station: &Station) -> Result<OpenBench, Failure> {
             bench: Rc::new(UsbBench::new(Places::default(), clock.clone())),
             clock,
             anchor: TrustAnchor::azure_sphere(),
+            seed: None,
             is_anew: false,
         });
     }
@@ -53,6 +61,7 @@ pub(crate) async fn open(station: &Station) -> Result<OpenBench, Failure> {
             bench,
             clock,
             anchor,
+            seed: seed_of(dir),
             is_anew: false,
         });
     }
@@ -67,14 +76,38 @@ pub(crate) async fn open(station: &Station) -> Result<OpenBench, Failure> {
                 "Correct LINESIDE_BENCH or `bench` in azsphere.toml.",
             )
         })?;
+    let seed = Some(config.seed);
     let world = start_world(config, clock.clone())?;
     let anchor = anchor_of(world.ca_pem())?;
     Ok(OpenBench {
         bench: Rc::new(world.bench()),
         clock,
         anchor,
+        seed,
         is_anew: true,
     })
+}
+
+/// The seed of a simulated bench, which its folder tells.
+fn seed_of(dir: &Path) -> Option<u64> {
+    let about: serde_json::Value = serde_json::from_slice(&std::fs::read(dir.join(ABOUT_FILE)).ok()?).ok()?;
+    about["seed"].as_u64()
+}
+
+impl OpenBench {
+    /// Whose signatures its devices trust, as far as we know, and the means to pack sample images, on simulated benches
+    /// only.
+    ///
+    /// # Errors
+    /// When keys cannot be made.
+    pub(crate) fn supplies(&self) -> Result<(TrustList, Option<Supplies>), Failure> {
+        let Some(seed) = self.seed else {
+            return Ok((TrustList::new(), None));
+        };
+        let simulated = Simulated::new(&Seed::new(seed)).map_err(|error| Failure::of(&error))?;
+        let signer = simulated.signing_key().clone();
+        Ok((simulated.trust_list().clone(), Some(Supplies { signer })))
+    }
 }
 
 fn simulated(text: &str) -> Result<WorldConfig, String> {
@@ -93,7 +126,14 @@ fn simulated(text: &str) -> Result<WorldConfig, String> {
             Some(("seed", word)) => {
                 config.seed = word.parse().map_err(|_| "a seed is a whole number".to_owned())?;
             }
-            _ => return Err(format!("`{}` is none of state=S, seed=S", part.escape_default())),
+            Some(("pace", "fast")) => config.pace = Pace::Fast,
+            Some(("pace", "real")) => config.pace = Pace::Real,
+            _ => {
+                return Err(format!(
+                    "`{}` is none of state=S, seed=S, pace=fast|real",
+                    part.escape_default()
+                ));
+            }
         }
     }
     Ok(config)

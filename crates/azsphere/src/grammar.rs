@@ -75,6 +75,9 @@ pub(crate) const fn many(key: &'static str, names: &'static [&'static str], abou
     Opt::new(key, names, Takes::Many, about)
 }
 
+/// Lines of a command that takes long, by the stage that each belongs to.
+pub(crate) type Stages = &'static [(&'static str, &'static str)];
+
 /// One command in all generations that have it.
 #[derive(Debug)]
 pub(crate) struct Command {
@@ -85,6 +88,8 @@ pub(crate) struct Command {
     pub(crate) options: &'static [Opt],
     /// How its answer looks as text.
     pub(crate) texts: &'static [(In, Layout)],
+    /// What it prints while it works, where it takes long.
+    pub(crate) stages: &'static [(In, Stages)],
     /// How its failure is told: `{error}` and the values of options.
     pub(crate) failure: &'static str,
     /// Whether it takes whatever else comes: it answers the same in any case.
@@ -105,6 +110,7 @@ impl Command {
             about,
             options,
             texts,
+            stages: &[],
             failure: "{error}",
             takes_all: false,
         }
@@ -120,6 +126,20 @@ impl Command {
             takes_all: true,
             ..Self::new(action, names, about, &[], &[])
         }
+    }
+
+    /// It prints these lines while it works.
+    pub(crate) const fn telling(self, stages: &'static [(In, Stages)]) -> Self {
+        Self { stages, ..self }
+    }
+
+    /// The line of a stage in a generation, if that generation has one.
+    pub(crate) fn stage(&self, of: In, name: &str) -> Option<&'static str> {
+        let (_, stages) = self.stages.iter().find(|(in_, _)| in_.has(of))?;
+        stages
+            .iter()
+            .find(|(stage, _)| *stage == name)
+            .map(|(_, line)| *line)
     }
 
     pub(crate) const fn failing(self, failure: &'static str) -> Self {

@@ -1,6 +1,6 @@
 //! The only place that writes to standard output and standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use crate::layout::fill;
 use crate::profile::{Profile, Trailer};
@@ -23,6 +23,19 @@ pub(crate) fn result(text: &str) {
 /// Something beside results.
 pub(crate) fn aside(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Asks a person, where one is there: what he types.
+pub(crate) fn asked(question: &str) -> Option<String> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return None;
+    }
+    let mut screen = std::io::stderr().lock();
+    let _ = write!(screen, "{question}");
+    let _ = screen.flush();
+    let mut line = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut line);
+    Some(line)
 }
 
 /// A warning, in the way of the profile: only for who wants to hear more, since others take it for a failure.

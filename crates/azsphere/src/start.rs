@@ -75,13 +75,14 @@ fn perform(profile: &'static Profile, wanted: Wanted, station: &Station, began: 
         is_verbose: values.has("verbose"),
         is_quiet: values.has("quiet"),
     };
-    let job = Job {
-        profile,
-        command,
-        values: &values,
-        station,
-    };
     let done = form(profile, &values).and_then(|form| {
+        let job = Job {
+            profile,
+            command,
+            values: &values,
+            station,
+            form,
+        };
         let done = work::run(&job)?;
         let answer = match values.get("query") {
             None => done.answer,

@@ -7,6 +7,8 @@
 //! bench = "at:bench"        # as LINESIDE_BENCH
 //! sdk-version = "22.02"     # what show-version tells
 //! signing-key = "dev.pem"   # what pack-application signs with, beside this file
+//! board-configs = "presets" # where packages of presets are kept
+//! recovery-images = "set:0123456789ab"   # what recover writes when no folder is named
 //! ```
 
 use std::fs;
@@ -14,6 +16,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use lineside_flow::interlock::Protected;
+use lineside_runner::by_hand;
 use lineside_terms::{Blame, DeviceId};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +30,8 @@ pub(crate) struct Configuration {
     pub(crate) bench: Option<String>,
     pub(crate) sdk_version: Option<String>,
     pub(crate) signing_key: Option<PathBuf>,
+    pub(crate) recovery_images: Option<String>,
+    pub(crate) board_configs: Option<PathBuf>,
 }
 
 /// What one command leaves for the next ones.
@@ -75,12 +80,17 @@ impl Station {
         })
     }
 
-    /// The name of the bench.
+    /// The name of the bench: what somebody said, else the bridge that runs on this PC, which has the boards, else `usb`.
     pub(crate) fn bench(&self) -> String {
         let set = std::env::var("LINESIDE_BENCH")
             .ok()
             .filter(|name| !name.is_empty());
+        let bridge = || {
+            let folder = lineside_link::remote::running_bridge()?;
+            Some(format!("at:{}", folder.display()))
+        };
         set.or_else(|| self.configuration.bench.clone())
+            .or_else(bridge)
             .unwrap_or_else(|| "usb".to_owned())
     }
 
@@ -111,20 +121,14 @@ impl Station {
 
     /// Lets a device pass that may be written to. A list that cannot be read protects nobody, so it stops everything.
     pub(crate) fn may_write(&self, device: &DeviceId) -> Result<(), Failure> {
-        let path = self.folder.join("protected.txt");
-        let Some(text) = read_if_there(&path)? else {
-            return Ok(());
-        };
-        let protected = Protected::parse(&text).map_err(|line| {
-            Failure::new(
-                Kind::Failed,
-                Blame::Station,
-                "device.protected-list",
-                format!("{}: line {line} does not begin with a device id", path.display()),
-                "Correct it: one device id a line, then a reason.",
-            )
-        })?;
-        protected.check(device).map_err(|error| Failure::of(&error))
+        self.protected()?
+            .check(device)
+            .map_err(|error| Failure::of(&error))
+    }
+
+    /// The devices that nobody may write to.
+    pub(crate) fn protected(&self) -> Result<Protected, Failure> {
+        by_hand::protected(None, &self.folder).map_err(|error| Failure::of(&error))
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::grammar::Command;
+use crate::layout::fill;
 use crate::profile::{Format, PROFILES, Profile, named};
 use crate::{commands, output};
 
@@ -27,6 +28,9 @@ struct Transcript {
     source: String,
     /// The usual format of the profile when none is named.
     format: Option<String>,
+    /// What it told while it worked: stages with their values, in JSON.
+    #[serde(default)]
+    stages: Vec<(String, String)>,
     /// What the command found out, in JSON.
     answer: String,
     output: String,
@@ -70,7 +74,15 @@ fn answers_look_as_written_down() {
                 let format = transcript.format.as_deref();
                 let format = format.map_or(profile.format, |word| Format::of(word).unwrap());
                 let command = command(profile, &transcript.command);
-                let text = output::render(profile, command, format, &answer);
+                let mut text = String::new();
+                for (stage, values) in &transcript.stages {
+                    let values =
+                        serde_json::from_str(values).unwrap_or_else(|error| panic!("{file}: {error}"));
+                    if let Some(line) = command.stage(profile.of, stage) {
+                        text.push_str(&format!("{}\n", fill(line, &values)));
+                    }
+                }
+                text.push_str(&output::render(profile, command, format, &answer));
                 assert_eq!(format!("{text}\n"), transcript.output, "{file}, {name}");
             }
         }

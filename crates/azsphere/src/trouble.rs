@@ -62,8 +62,13 @@ impl Failure {
     }
 
     pub(crate) fn of(error: &dyn Explain) -> Self {
+        Self::told(Told::of(error))
+    }
+
+    /// As it was told elsewhere.
+    pub(crate) fn told(told: Told) -> Self {
         Self {
-            told: Box::new(Told::of(error)),
+            told: Box::new(told),
             kind: Kind::Failed,
             device: None,
             component: None,

@@ -1,6 +1,6 @@
 //! Who is attached, what it is, what it may (reference 4.1, 4.3, 4.4).
 
-use crate::grammar::{Command, flag, one};
+use crate::grammar::{Command, Stages, flag, one};
 use crate::layout::Layout::{Each, One};
 use crate::profile::In;
 use crate::work::Action;
@@ -12,6 +12,35 @@ const ATTACHED: crate::layout::Layout = Each {
            --> IP address: {ipAddress}\n  --> Connection path: {connectionPath}",
     between: "",
 };
+
+/// Up to 19.x (reference 5.3, R1).
+const RECOVERY_2019: Stages = &[
+    (
+        "begun",
+        "Starting device recovery. Please note that this may take up to 10 minutes.",
+    ),
+    ("found", "Board found. Sending recovery bootloader."),
+    ("erasing", "Erasing flash."),
+    ("sending", "Sending images."),
+    ("image", "Sending image {k} of {images}."),
+    ("written", "Finished writing images; rebooting board."),
+];
+
+/// From 20.01 on (reference 5.3, R2).
+const RECOVERY: Stages = &[
+    (
+        "begun",
+        "Starting device recovery. Please note that this may take up to 10 minutes.",
+    ),
+    ("found", "Board found. Sending recovery bootloader."),
+    ("erasing", "Erasing flash."),
+    ("sending", "Sending {images} images. ({bytes} bytes to send)"),
+    (
+        "sent",
+        "Sent {k} of {images} images. ({rest} of {bytes} bytes remaining)",
+    ),
+    ("written", "Finished writing images; rebooting board."),
+];
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::new(
@@ -60,11 +89,16 @@ pub(super) const COMMANDS: &[Command] = &[
         &[(In::ALL, "device recover")],
         "Write the operating system anew",
         &[
-            one("images", &["--images"], "The folder of the images"),
-            one("capability", &["--capability"], "A capability file"),
+            one("images", &["--images"], "The folder of the images, or their ZIP"),
+            one("capability", &["--capability", "-c"], "A capability file"),
         ],
-        &[],
-    ),
+        &[(
+            In::ALL,
+            One("Device ID: {deviceIdentifier}\nDevice recovered successfully."),
+        )],
+    )
+    .telling(&[(In::G1_2019, RECOVERY_2019), (In::ALL, RECOVERY)])
+    .failing("Device recovery failed: {error}"),
     Command::new(
         Action::Capabilities,
         &[(In::ALL, "device capability show-attached")],
@@ -102,13 +136,22 @@ pub(super) const COMMANDS: &[Command] = &[
     Command::new(
         Action::UpdateCapability,
         &[(In::ALL, "device capability update")],
-        "Apply a capability file for good",
+        "Store a capability file on the device, until another one is stored",
         &[
-            one("file", &["--capability-file", "-p"], "The capability file"),
-            one("file", &["--filepath", "-f"], "The capability file").of(In::G1),
+            one("file", &["--capability-file", "-p"], "The capability file")
+                .of(In::NEW)
+                .needed(),
+            one("file", &["--filepath", "-f"], "The capability file").of(In::G1).needed(),
         ],
-        &[],
-    ),
+        &[(
+            In::ALL,
+            One(
+                "Applying device capability configuration to device.\nSuccessfully applied device capability configuration \
+                 to device.\n{?rebooting}The device is rebooting.",
+            ),
+        )],
+    )
+    .failing("The device did not accept the device capability configuration. {error}"),
     Command::new(
         Action::State,
         &[(In::ALL, "device manufacturing-state show")],
@@ -123,6 +166,6 @@ pub(super) const COMMANDS: &[Command] = &[
         &[one("state", &["--state", "-s"], "The state to bring it to")
             .needed()
             .among(&["DeviceComplete", "Module1Complete"])],
-        &[],
+        &[(In::ALL, One("Manufacturing state: {manufacturingState}"))],
     ),
 ];

@@ -88,8 +88,6 @@ pub(super) const COMMANDS: &[Command] = &[
         &[
             (In::ALL, "get-support-data"),
             (In::ALL, "hardware-definition"),
-            (In::ALL, "image-package pack-board-config"),
-            (In::G1_2019, "image package-board-config"),
             (In::G2, "feedback"),
             (In::G2, "interactive"),
         ],

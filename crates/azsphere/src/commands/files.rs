@@ -79,10 +79,43 @@ pub(super) const COMMANDS: &[Command] = &[
             one("api", &["--sysroot", "-s"], "The target API set").of(In::G1),
             one("api", &["--target-api-set"], "The target API set").of(In::NEW),
             many("executables", &["--executables", "-x"], "Files that can be run"),
-            one("hardware", &["--hardware-definition", "-h"], "Not here").of(In::G1),
-            many("hardware", &["--hardware-definitions"], "Not here").of(In::NEW),
-            one("hardware", &["--target-definition-filename"], "Not here").of(In::NEW),
+            one(
+                "hardware",
+                &["--hardware-definition", "-h"],
+                "The definition of the board, or its folder",
+            )
+            .of(In::G1),
+            many(
+                "hardware",
+                &["--hardware-definitions"],
+                "Folders of definitions of boards",
+            )
+            .of(In::NEW),
+            one(
+                "target-hardware",
+                &["--target-definition-filename"],
+                "The definition of the board in them",
+            )
+            .of(In::NEW),
             one("manifest", &["--application-manifest", "-a"], "Another manifest").of(In::NEW),
+        ],
+        &[(In::ALL, PACKED)],
+    ),
+    Command::new(
+        Action::PackBoardConfig,
+        &[
+            (In::ALL, "image-package pack-board-config"),
+            (In::G1_2019, "image package-board-config"),
+        ],
+        "Give out the package of a board configuration that is kept here",
+        &[
+            one("preset", &["--preset"], "The name of the configuration").needed(),
+            one("into", &["--destination"], "The file to write")
+                .of(In::NEW)
+                .needed(),
+            one("into", &["--output", "-o"], "The file to write")
+                .of(In::G1)
+                .needed(),
         ],
         &[(In::ALL, PACKED)],
     ),

@@ -13,14 +13,15 @@ use crate::trouble::Failure;
 /// How long a device may take to say who it is before it counts as not responsive.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// All boards, asked side by side. One that another process has leased is not asked.
+/// All boards, asked side by side. One that another process has leased is not asked, nor one of which a bridge tells who
+/// answered there since it was attached.
 pub(super) async fn list(station: &Station, bench: &OpenBench) -> Result<Value, Failure> {
     let all = placed(station, bench, &Target::Only).await?;
     let asked = all.iter().map(|placed| async move {
-        let id = if placed.board.leased_by.is_some() {
-            None
-        } else {
-            who(bench, placed).await
+        let id = match (&placed.board.device, &placed.board.leased_by) {
+            (Some(told), _) => Some(told.to_string().to_uppercase()),
+            (None, Some(_)) => None,
+            (None, None) => who(bench, placed).await,
         };
         json!({
             "deviceIdentifier": id,

@@ -1,11 +1,13 @@
 //! Who a device is and what it may.
 
+use lineside_image::Package;
+use lineside_protocol::rest::image::AppControlMode;
+use lineside_runner::by_hand;
+use lineside_terms::{Blame, Capability, DeviceId};
 use serde_json::{Value, json};
 
-use lineside_terms::{Blame, Capability};
-
 use super::hold::{self, Held};
-use super::{Action, Job};
+use super::{Action, Job, files};
 use crate::trouble::{Failure, Kind};
 
 pub(super) async fn perform(action: Action, held: &mut Held) -> Result<Value, Failure> {
@@ -64,15 +66,49 @@ pub(super) fn select_capability(job: &Job<'_>) -> Result<Value, Failure> {
     Ok(json!({ "file": file, "device": device.to_string().to_uppercase() }))
 }
 
-/// The only door to another manufacturing state is the station's: what proves the device, writes the intent down and
-/// looks again is there.
-pub(super) fn state_is_not_set() -> Failure {
-    Failure::new(
-        Kind::Failed,
-        Blame::Station,
-        "device.manual-refused",
-        "this command does not bring devices to another manufacturing state; nothing was sent",
-        "Let a plan do it (`lineside run`): it proves the device first and keeps the proof. Where the station's policy in \
-         station.toml allows it by hand, use `lineside device manufacturing-state update`.",
-    )
+/// A capability file that is to be stored on the device that it was made for.
+pub(super) struct CapabilityFile {
+    bytes: Vec<u8>,
+    device: DeviceId,
+}
+
+/// Reads the file that is named.
+pub(super) fn capability_file(job: &Job<'_>) -> Result<CapabilityFile, Failure> {
+    let path = std::path::Path::new(job.values.get("file").unwrap_or_default());
+    let bytes = files::read(path, "the capability file")?;
+    let (_, device) = by_hand::capability(&bytes).map_err(|told| files::wrong(path, Failure::told(told)))?;
+    Ok(CapabilityFile { bytes, device })
+}
+
+/// Stores it in the way of an image: no operation of devices is for it (`device-rest-api.md` 6.3).
+pub(super) async fn store_capability(held: &mut Held, file: CapabilityFile) -> Result<Value, Failure> {
+    if file.device != held.hand.id() {
+        return Err(Failure::new(
+            Kind::Failed,
+            Blame::Supply,
+            "device.capability-for-another",
+            format!(
+                "the file is for device {}, and this is {}",
+                file.device.short(),
+                held.hand.id().short()
+            ),
+            "Take the file of this device. Nothing was sent.",
+        ));
+    }
+    let package = Package::parse(&file.bytes).map_err(|error| Failure::of(&error))?;
+    let image = (package.component(), package.image());
+    let has_restarted = held
+        .hand
+        .deploy(file.bytes.clone().into(), image, AppControlMode::Auto)
+        .await?;
+    if !has_restarted {
+        // What a file grants counts from a restart on (assumed there).
+        held.hand.restart().await?;
+    }
+    let all = held.hand.device()?.capabilities().await?;
+    Ok(json!({
+        "deviceIdentifier": held.hand.id().to_string().to_uppercase(),
+        "capabilities": all.into_iter().map(name_of).collect::<Vec<_>>(),
+        "rebooting": true,
+    }))
 }

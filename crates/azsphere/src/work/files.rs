@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lineside_image::{
     AbiKind, ApplicationSource, Package, Signer, SigningKey, TemporaryFlags, pack_application,
 };
-use lineside_runner::program;
-use lineside_terms::{Blame, ImageId};
+use lineside_runner::{hardware, program};
+use lineside_terms::{Blame, ImageId, ImageType};
 use serde_json::{Value, json};
 
 use super::Job;
@@ -39,7 +39,8 @@ pub(super) fn text(path: &Path, what: &str) -> Result<String, Failure> {
 /// Says which file something is wrong with.
 pub(super) fn wrong(path: &Path, failure: Failure) -> Failure {
     let mut failure = failure;
-    failure.told.message = format!("{}: {}", path.display(), failure.told.message);
+    // Sentences begin with a capital, and a name of a file must not.
+    failure.told.message = format!("in {}: {}", path.display(), failure.told.message);
     failure
 }
 
@@ -90,21 +91,23 @@ pub(super) fn show(job: &Job<'_>) -> Result<Value, Failure> {
 /// Packs the folder of an application and signs it with the station's key: the vendor's own is not given away.
 pub(super) fn pack(job: &Job<'_>) -> Result<Value, Failure> {
     let values = job.values;
-    if values.has("hardware") {
-        return Err(Failure::new(
-            Kind::Failed,
-            Blame::Station,
-            "azsphere.not-here",
-            "hardware definitions are not read here",
-            "Name peripherals in the application's manifest by their final values, and leave the option out.",
-        ));
-    }
     let signer = signer(job)?;
     let folder = Path::new(values.get("input").unwrap_or_default());
     let (mut manifest, mut files) = program::read_tree(folder, None)?;
     if let Some(other) = values.get("manifest") {
         manifest = read(Path::new(other), "the manifest")?;
         files.retain(|(path, _)| path.trim_start_matches('/') != "app_manifest.json");
+    }
+    let target = values.get("target-hardware");
+    if values.has("hardware") || target.is_some() {
+        let places: Vec<PathBuf> = values
+            .all("hardware")
+            .iter()
+            .flat_map(|all| all.split([',', ';']))
+            .map(PathBuf::from)
+            .collect();
+        let definition = hardware::definition(&places, target)?;
+        manifest = hardware::resolve(&definition, &manifest, folder)?;
     }
     let executables: Vec<String> = values
         .all("executables")
@@ -124,19 +127,73 @@ pub(super) fn pack(job: &Job<'_>) -> Result<Value, Failure> {
     };
     let bytes = pack_application(&source, &signer).map_err(|error| wrong(folder, Failure::of(&error)))?;
     let output = Path::new(values.get("into").unwrap_or_default());
-    // Build scripts make it again and again, as the vendor's command lets them.
-    fs::File::create(output)
-        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .map_err(|error| {
-            let message = format!("{} cannot be written", output.display());
-            Failure::station("station.file", &message, &error)
-        })?;
+    write(output, &bytes)?;
     let package = Package::parse(&bytes).expect("what was packed just now is a package");
     Ok(json!({
         "file": output.display().to_string(),
         "componentId": package.component(),
         "imageId": image,
     }))
+}
+
+/// Gives out the package of a preset that was made with the vendor's command before: what is in one is not public
+/// (`image-package.md` 10).
+pub(super) fn preset(job: &Job<'_>) -> Result<Value, Failure> {
+    let name = job.values.get("preset").unwrap_or_default();
+    let not_there = |message: String| {
+        Failure::new(
+            Kind::Failed,
+            Blame::Supply,
+            "azsphere.no-preset",
+            message,
+            "What is in a preset is not public. Keep its package, made with the vendor's command once, as NAME.imagepackage in the \
+             folder that `board-configs` in azsphere.toml names. `lineside image pack --board-config` packs a body that you have.",
+        )
+    };
+    let is_name = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && !name.starts_with('.');
+    if !is_name {
+        return Err(not_there(format!(
+            "`{}` is no name of a preset",
+            name.escape_default()
+        )));
+    }
+    let Some(folder) = &job.station.configuration.board_configs else {
+        return Err(not_there(format!("the preset {name} is not kept here")));
+    };
+    let path = job
+        .station
+        .folder
+        .join(folder)
+        .join(format!("{name}.imagepackage"));
+    if !path.is_file() {
+        return Err(not_there(format!("there is no {}", path.display())));
+    }
+    let bytes = read(&path, "the preset")?;
+    let package = Package::parse(&bytes).map_err(|error| wrong(&path, Failure::of(&error)))?;
+    if package.image_type() != ImageType::CUSTOMER_BOARD_CONFIG {
+        let kind = package.image_type();
+        return Err(not_there(format!(
+            "{} is no board configuration, but {kind}",
+            path.display()
+        )));
+    }
+    let told = (package.component(), package.image());
+    let output = Path::new(job.values.get("into").unwrap_or_default());
+    write(output, &bytes)?;
+    Ok(json!({ "file": output.display().to_string(), "componentId": told.0, "imageId": told.1 }))
+}
+
+/// Build scripts make files again and again, as the vendor's command lets them.
+fn write(output: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fs::File::create(output)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .map_err(|error| {
+            let message = format!("{} cannot be written", output.display());
+            Failure::station("station.file", &message, &error)
+        })
 }
 
 /// The number that a name of an API set begins with: `12`, `5+Beta2004`.

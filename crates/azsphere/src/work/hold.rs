@@ -3,14 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use lineside_device::{Session, SessionConfig, Timeouts, Verified, boot};
-use lineside_image::{CapabilityRecord, Package};
 use lineside_link::{Address, Board, BoardInfo, Port};
 use lineside_protocol::rest::Secret;
-use lineside_runner::by_hand::Hand;
+use lineside_runner::by_hand::{self, Hand};
 use lineside_runner::{WallClock, addresses};
 use lineside_terms::{Blame, DeviceId, Epoch, SlotPath};
 
@@ -23,7 +20,7 @@ use crate::trouble::{Failure, Kind};
 const HOLDER: &str = "azsphere";
 
 /// How long a device is waited for that a command is about.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which device is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +111,13 @@ pub(super) struct Held {
     _lease: Box<dyn Board>,
 }
 
+impl Held {
+    /// Lets go of device and board.
+    pub(super) async fn release(self) {
+        self.hand.done().await;
+    }
+}
+
 /// How devices are reached.
 pub(super) fn session(bench: &OpenBench, patience: Duration, capability: Option<Secret>) -> SessionConfig {
     let wall_ms = WallClock::of_system(bench.clock.clone()).stamp().wall_ms;
@@ -143,9 +147,12 @@ pub(super) async fn connect(
     Ok((verified.map_err(|(_, error)| error)?, leased))
 }
 
-/// Takes the device that is meant into hand.
-pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> Result<Held, Failure> {
-    let granted = granted(job.station)?;
+/// The board that is meant, with what is told beside the answer.
+pub(super) async fn choose(
+    job: &Job<'_>,
+    bench: &OpenBench,
+    target: &Target,
+) -> Result<(Placed, Vec<String>), Failure> {
     let all = placed(job.station, bench, target).await?;
     let mut notes = Vec::new();
     let chosen = match target {
@@ -173,6 +180,13 @@ pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> R
         }
         Target::Id(id) => find(bench, &all, id).await?,
     };
+    Ok((chosen, notes))
+}
+
+/// Takes the device that is meant into hand.
+pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> Result<Held, Failure> {
+    let granted = granted(job.station)?;
+    let (chosen, notes) = choose(job, bench, target).await?;
     let slot = &chosen.board.slot;
     let (mut verified, mut lease) = connect(bench, slot, session(bench, PATIENCE, None), PATIENCE).await?;
     if let Target::Id(id) = target
@@ -202,9 +216,11 @@ pub(super) async fn take(job: &Job<'_>, bench: &OpenBench, target: &Target) -> R
     })
 }
 
-/// The board whose device has this id. All are asked side by side; one that does not answer is not it.
+/// The board whose device has this id. All are asked side by side; one that does not answer is not it, nor one of which a
+/// bridge tells that another device answered there since it was attached.
 async fn find(bench: &OpenBench, all: &[Placed], id: &DeviceId) -> Result<Placed, Failure> {
-    let asked = all.iter().map(|placed| async move {
+    let may_be = |placed: &&Placed| placed.board.device.is_none_or(|told| told == *id);
+    let asked = all.iter().filter(may_be).map(|placed| async move {
         let session = session(bench, PATIENCE, None);
         let (verified, _lease) = connect(bench, &placed.board.slot, session, PATIENCE).await.ok()?;
         let is_it = verified.id() == id;
@@ -272,28 +288,14 @@ fn granted(station: &Station) -> Result<Option<(Secret, DeviceId)>, Failure> {
 /// A capability file, ready to go with requests, and the device that it is for.
 pub(super) fn capability(path: &std::path::Path) -> Result<(Secret, DeviceId), Failure> {
     let bytes = super::files::read(path, "the capability file")?;
-    let record = Package::parse(&bytes)
-        .map_err(|error| Failure::of(&error))
-        .and_then(|package| CapabilityRecord::of(&package).map_err(|error| Failure::of(&error)));
-    let record = record.map_err(|failure| {
-        let message = format!(
-            "{} is no capability file: {}",
-            path.display(),
-            failure.told.message
-        );
-        Failure::new(
-            Kind::Failed,
-            Blame::Supply,
-            &failure.told.code,
-            message,
-            &failure.told.help,
-        )
-    })?;
-    Ok((Secret::new(STANDARD.encode(&bytes)), record.device))
+    by_hand::capability(&bytes).map_err(|told| {
+        let message = format!("{} is no capability file: {}", path.display(), told.message);
+        Failure::new(Kind::Failed, Blame::Supply, &told.code, message, &told.help)
+    })
 }
 
 /// Whether a command changes nothing. What is not listed is taken to change something.
-const fn reads_only(action: Action) -> bool {
+pub(super) const fn reads_only(action: Action) -> bool {
     matches!(
         action,
         Action::ListAttached

@@ -4,17 +4,23 @@ mod application;
 mod attached;
 mod certificate;
 mod device;
+mod each;
 mod files;
 mod hold;
+mod journal;
 mod network;
+mod note;
+mod recover;
+mod state;
 mod wifi;
 
 use lineside_terms::Blame;
 use serde_json::Value;
 
 use crate::grammar::Command;
+use crate::layout::fill;
 use crate::parse::Values;
-use crate::profile::Profile;
+use crate::profile::{Format, Profile};
 use crate::station::Station;
 use crate::trouble::{Failure, Kind};
 use hold::Target;
@@ -71,6 +77,7 @@ pub(crate) enum Action {
     CertificateSpace,
     PackageShow,
     PackApplication,
+    PackBoardConfig,
     ShowVersion,
     Settings,
     /// Done by the security service.
@@ -85,6 +92,15 @@ pub(crate) struct Job<'a> {
     pub(crate) command: &'static Command,
     pub(crate) values: &'a Values,
     pub(crate) station: &'a Station,
+    pub(crate) form: Format,
+}
+
+impl Job<'_> {
+    /// The line of a stage, where the answer will be text as well.
+    fn stage(&self, name: &str, values: &Value) -> Option<String> {
+        let line = self.command.stage(self.profile.of, name)?;
+        (self.form == Format::Text).then(|| fill(line, values))
+    }
 }
 
 /// What came of it.
@@ -105,31 +121,40 @@ impl From<Value> for Done {
 
 /// Does what is wanted.
 pub(crate) fn run(job: &Job<'_>) -> Result<Done, Failure> {
+    // Also for what never asks a device: nothing is done once for each board that was not meant so.
+    each::target(job)?;
     match job.command.action {
         Action::PackageShow => files::show(job).map(Done::from),
         Action::PackApplication => files::pack(job).map(Done::from),
+        Action::PackBoardConfig => files::preset(job).map(Done::from),
         Action::ShowVersion => Ok(files::version(job).into()),
         Action::Settings => Ok(serde_json::json!([{ "name": "no_color", "value": true }]).into()),
         Action::SetTimeout => application::set_timeout(job).map(Done::from),
         Action::Timeout => application::timeout(job).map(Done::from),
         Action::SelectCapability => device::select_capability(job).map(Done::from),
         Action::Cloud => Err(cloud(job)),
-        Action::SetState => Err(device::state_is_not_set()),
-        Action::Recover | Action::UpdateCapability | Action::NotHere => Err(elsewhere(job)),
+        Action::SetState => on_host_thread(state::set(job))?,
+        Action::Recover => on_host_thread(recover::os(job))?,
+        Action::NotHere => Err(elsewhere()),
         _ => on_host_thread(on_device(job))?,
     }
 }
 
 async fn on_device(job: &Job<'_>) -> Result<Done, Failure> {
     let prepared = Prepared::of(job)?;
-    let target = Target::of(job)?;
+    let target = match each::target(job)? {
+        Some(one) => one,
+        None => Target::of(job)?,
+    };
     let bench = crate::bench::open(job.station).await?;
     if job.command.action == Action::ListAttached {
         return attached::list(job.station, &bench).await.map(Done::from);
     }
     let mut held = hold::take(job, &bench, &target).await?;
+    let note = note::begin(job, &bench, &held)?;
     let answer = match (prepared, job.command.action) {
         (Prepared::Package(package), _) => application::deploy(job, &mut held, package).await,
+        (Prepared::Capability(file), _) => device::store_capability(&mut held, file).await,
         (Prepared::Network(network), _) => wifi::add(&mut held, &network).await,
         (Prepared::Certificate(certificate), _) => certificate::add(&mut held, &certificate).await,
         (Prepared::Proxy(proxy), _) => network::set_proxy(&mut held, &proxy).await,
@@ -142,6 +167,9 @@ async fn on_device(job: &Job<'_>) -> Result<Done, Failure> {
         },
     };
     let notes = std::mem::take(&mut held.notes);
+    if let Some(note) = note {
+        note::end(note, job, answer.as_ref().err());
+    }
     held.hand.done().await;
     Ok(Done {
         answer: answer?,
@@ -153,6 +181,7 @@ async fn on_device(job: &Job<'_>) -> Result<Done, Failure> {
 enum Prepared {
     Nothing,
     Package(application::PackageFile),
+    Capability(device::CapabilityFile),
     Network(lineside_protocol::rest::wifi::AddNetworkRequest),
     Certificate(Box<certificate::Stored>),
     Proxy(lineside_protocol::rest::network::Proxy),
@@ -162,6 +191,7 @@ impl Prepared {
     fn of(job: &Job<'_>) -> Result<Self, Failure> {
         Ok(match job.command.action {
             Action::Deploy => Self::Package(application::package(job)?),
+            Action::UpdateCapability => Self::Capability(device::capability_file(job)?),
             Action::WifiAdd => Self::Network(wifi::network(job)?),
             Action::CertificateAdd => Self::Certificate(Box::new(certificate::stored(job)?)),
             Action::ProxyApply => Self::Proxy(network::proxy(job)?),
@@ -225,20 +255,13 @@ fn cloud(job: &Job<'_>) -> Failure {
     )
 }
 
-fn elsewhere(job: &Job<'_>) -> Failure {
-    let help = match job.command.action {
-        Action::Recover => "Run `lineside recover` with the folder of the images.",
-        Action::UpdateCapability => {
-            "Use `device capability select`: the file then goes with each request, and nothing on the device changes."
-        }
-        _ => "Do it with the vendor's own tool.",
-    };
+fn elsewhere() -> Failure {
     Failure::new(
         Kind::Failed,
         Blame::Station,
         "azsphere.not-here",
         "this command is not done here",
-        help,
+        "Do it with the vendor's own tool.",
     )
 }
 

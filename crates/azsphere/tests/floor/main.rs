@@ -2,6 +2,9 @@
 //! the simulated bench itself.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod packages;
+mod recovery;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -270,7 +273,7 @@ fn a_device_is_named_by_id_address_or_path_and_must_be_when_there_are_several() 
 }
 
 #[test]
-fn a_state_is_not_changed_through_this_door() {
+fn a_state_is_not_changed_unless_the_policy_says_so() {
     let floor = Floor::of(1);
     for profile in ["g1-2019", "g1", "g2", "g3"] {
         let came = floor.run(
@@ -290,6 +293,56 @@ fn a_state_is_not_changed_through_this_door() {
             .good(),
         "Module1Complete\n"
     );
+}
+
+/// Under `vendor` as the vendor's tool does it, but through the station's door: with a banner, once, and in the records.
+#[test]
+fn a_state_is_changed_as_the_vendors_tool_does_where_the_policy_says_vendor() {
+    let floor = Floor::of(2);
+    let policy = "[by-hand]\nmanufacturing-state = \"vendor\"\n";
+    fs::write(floor.path().join("station.toml"), policy).unwrap();
+    let line = "device manufacturing-state update --state DeviceComplete";
+    floor.run("g2", line).fails(1, &[]);
+    let protected = floor.path().join("protected.txt");
+    fs::write(&protected, format!("{} golden\n", floor.id(0))).unwrap();
+    floor
+        .run("g2", &format!("{line} -d 1113"))
+        .fails(1, &["interlock.protected"]);
+    fs::remove_file(protected).unwrap();
+    assert_eq!((floor.writes(0), floor.writes(1)), (0, 0));
+    let came = floor.run("g2", &format!("{line} -d 1113 -o json"));
+    assert_eq!(came.exit, 0, "{}{}", came.out, came.err);
+    assert!(came.err.contains("NO READY CHECK"), "{}", came.err);
+    let told: serde_json::Value = serde_json::from_str(&came.out).unwrap();
+    assert_eq!(told["manufacturingState"], "DeviceComplete");
+    assert_eq!(floor.state(0), ManufacturingState::DeviceComplete);
+    assert_eq!((floor.writes(0), floor.writes(1)), (1, 0));
+    // Again: it is so already, and nothing is sent.
+    assert_eq!(floor.run("g3", &format!("{line} --device 1113")).exit, 0);
+    floor.run(
+        "g3",
+        "device manufacturing-state update --state Module1Complete --device 1113",
+    );
+    assert_eq!((floor.writes(0), floor.writes(1)), (1, 0));
+    assert!(floor.path().join("journal").is_dir());
+}
+
+#[test]
+fn what_is_written_is_noted_down_for_the_records_and_what_is_read_is_not() {
+    let floor = Floor::of(1);
+    floor.run("g2", "device wifi list").good();
+    assert!(!floor.path().join("hand").exists());
+    floor.run("g2", "device wifi add -s line -p 12345678").good();
+    let notes: Vec<_> = fs::read_dir(floor.path().join("hand")).unwrap().collect();
+    let [Ok(note)] = &notes[..] else {
+        panic!("{notes:?}")
+    };
+    let text = fs::read_to_string(note.path()).unwrap();
+    assert!(
+        text.contains("azsphere device wifi add") && text.contains("done"),
+        "{text}"
+    );
+    assert!(!text.contains("12345678"), "{text}");
 }
 
 #[test]
@@ -420,4 +473,52 @@ fn a_board_that_somebody_has_leased_is_refused_with_who() {
     assert!(listed.contains("  --> Is responsive: no\n"), "{listed}");
     drop(lease);
     floor.run("g2", "device show-os-version").good();
+}
+
+#[test]
+fn as_one_of_many_it_only_reads() {
+    let floor = Floor::of(2);
+    let each = |slot: &str, line: &str| {
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_azsphere"))
+            .args(line.split_whitespace())
+            .current_dir(floor.path())
+            .env("AZSPHERE_PROFILE", "g2")
+            .env("LINESIDE_DATA", floor.path())
+            .env("LINESIDE_BENCH", format!("at:{}", floor.path().display()))
+            .env("LINESIDE_EACH", slot)
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    for board in 0..2 {
+        let slot = floor.world.slot(board).unwrap().to_string();
+        let (exit, out, err) = each(&slot, "device show-attached -o json");
+        assert_eq!(exit, 0, "{err}");
+        assert!(out.to_uppercase().contains(&floor.id(board)), "{out}");
+        for line in [
+            "device manufacturing-state update --state DeviceComplete",
+            "device recover",
+            "device restart",
+            "device list-attached",
+            "device sideload delete --component-id 25025d2c-66da-4448-bae1-ac26fcdd3627",
+            "image-package pack-application --input . --destination-file x.imagepackage",
+        ] {
+            let (exit, _, err) = each(&slot, line);
+            assert_ne!(exit, 0, "{line}");
+            assert!(
+                err.contains("all boards at once") || err.contains("error"),
+                "{line}: {err}"
+            );
+        }
+        assert_eq!(floor.writes(board), 0);
+    }
+    let (exit, _, err) = each("1113", "device show-attached --device 192.168.35.2");
+    assert_ne!(exit, 0);
+    assert!(err.contains("all of them are meant"), "{err}");
+    assert!(!floor.path().join("x.imagepackage").exists());
 }
