@@ -127,8 +127,9 @@ def check(path, key_path):
         raise Bad("it does not say that the unit passed")
     sequence, event_hash = check_checkpoint(found["checkpoint"], found["station"], key)
     print("the certificate holds")
-    for name in ("serial", "device", "product", "state", "outcome", "started", "ended", "station", "run", "plan"):
-        print(f"  {name:9} {found.get(name)}")
+    for name in ("serial", "device", "product", "state", "outcome", "started", "ended", "station", "run", "plan", "bundle"):
+        if name in found:  # Not every plan came from a bundle.
+            print(f"  {name:9} {found[name]}")
     print(f"  journal   fixed at event {sequence}, hash {event_hash}")
 
 
