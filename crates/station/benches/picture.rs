@@ -15,28 +15,48 @@ use std::time::{Duration, Instant};
 
 const BOARDS: usize = 64;
 const LIMIT: Duration = Duration::from_secs(2);
+/// Batches that an old station has finished, and the units of each.
+const PAST: (usize, usize) = (12, 256);
 
 fn main() {
-    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans");
     let folder = tempfile::tempdir().unwrap();
-    let serials: String = (1..=BOARDS).map(|n| format!("UNIT-{n:04}\n")).collect();
-    std::fs::write(folder.path().join("serials.txt"), serials).unwrap();
+    picture(folder.path(), "new", 1, Kept::AsItIs);
 
-    let mut sim = start(folder.path(), &["sim", "--boards", "64", "--dir", "bench"]);
+    let (batches, units) = PAST;
+    for batch in 2..2 + batches {
+        let mut run = run(
+            folder.path(),
+            &format!("sim:{units},seed={batch},pace=fast"),
+            batch,
+            units,
+        );
+        hear(&mut run, |line| line.contains(r#""kind":"summary""#));
+        assert!(run.wait().unwrap().success(), "a batch of the past did not pass");
+    }
+    let old = format!("{} units old", batches * units);
+    picture(folder.path(), &old, 100, Kept::AsItIs);
+    picture(folder.path(), &format!("{old}, nothing kept"), 101, Kept::Taken);
+}
+
+/// What an earlier start kept of the journal.
+#[derive(Debug, PartialEq, Eq)]
+enum Kept {
+    AsItIs,
+    /// Taken away before the start that is measured.
+    Taken,
+}
+
+/// Cuts a batch in its middle and goes on with it.
+fn picture(folder: &Path, whose: &str, batch: usize, kept: Kept) {
+    let dir = format!("bench-{batch}");
+    let seed = batch.to_string();
+    let boards = BOARDS.to_string();
+    let mut sim = start(
+        folder,
+        &["sim", "--boards", &boards, "--seed", &seed, "--dir", &dir],
+    );
     hear(&mut sim, |line| line.contains("ready"));
-    let plan = plans.join("thermostat.toml").display().to_string();
-    let words = [
-        "run",
-        &plan,
-        "--bench",
-        "at:bench",
-        "--data",
-        "d",
-        "--serials",
-        "serials.txt",
-        "--json",
-    ];
-    let mut run = start(folder.path(), &words);
+    let mut run = run(folder, &format!("at:{dir}"), batch, BOARDS);
     // In the middle: half of the units have come to the functional test.
     let mut begun = 0;
     hear(&mut run, |line| {
@@ -45,9 +65,12 @@ fn main() {
     });
     run.kill().unwrap();
     run.wait().unwrap();
+    if kept == Kept::Taken {
+        std::fs::remove_file(folder.join("d/snapshot.json")).unwrap();
+    }
 
     let began = Instant::now();
-    let mut resumed = start(folder.path(), &["resume", "--data", "d", "--json"]);
+    let mut resumed = start(folder, &["resume", "--data", "d", "--json"]);
     let (mut told, mut open) = (None, 0);
     let mut seen = BTreeSet::new();
     hear(&mut resumed, |line| {
@@ -67,13 +90,31 @@ fn main() {
         child.wait().unwrap();
     }
     figure(
-        &format!("{open} open units told from the journal"),
+        &format!("{whose}: {open} open units told"),
         told.unwrap(),
         "",
         "report",
     );
     let verdict = if all <= LIMIT { "met" } else { "NOT MET" };
-    figure("right picture of 64 slots after a start", all, "≤ 2 s", verdict);
+    figure(
+        &format!("{whose}: right picture of {BOARDS} slots"),
+        all,
+        "≤ 2 s",
+        verdict,
+    );
+}
+
+/// A batch of the sample plan whose units have serials of their own.
+fn run(folder: &Path, bench: &str, batch: usize, units: usize) -> Child {
+    let plans = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plans");
+    let serials: String = (1..=units)
+        .map(|unit| format!("UNIT-{batch:03}-{unit:04}\n"))
+        .collect();
+    std::fs::write(folder.join("serials.txt"), serials).unwrap();
+    let plan = plans.join("thermostat.toml").display().to_string();
+    let mut words = vec!["run", &plan, "--bench", bench, "--data", "d"];
+    words.extend(["--serials", "serials.txt", "--json"]);
+    start(folder, &words)
 }
 
 fn start(folder: &Path, words: &[&str]) -> Child {
